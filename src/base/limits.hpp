@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Everything that a guest, a client or a file can make grow has its limit here, with its reason. Libc alone.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace vmline::limits {
+
+inline constexpr std::size_t socket_path = 107;            ///< sun_path less its NUL: what connect and bind take, in bytes
+inline constexpr std::size_t vm_name = 64;                 ///< bytes; leaves room for RUN and a socket's name in 107
+inline constexpr std::size_t line_name = 16;               ///< bytes; a held descriptor's name carries it
+inline constexpr std::size_t lines_per_vm = 16;            ///< serial, console and debug devices: no monitor has more
+inline constexpr std::uint64_t spool_min = 256u << 10;     ///< bytes; below it a replay is less than a screenful of boot
+inline constexpr std::uint64_t spool_max = 1u << 30;       ///< bytes; it is memory of the host
+inline constexpr std::uint64_t spool_default = 1u << 20;   ///< bytes
+inline constexpr std::uint64_t backlog_default = 32u << 20;  ///< bytes the spool may grow by while the journal lags
+inline constexpr std::size_t raw_clients = 4096;           ///< per VM; each costs two descriptors in holder and keeper
+inline constexpr std::size_t api_clients = 1024;           ///< per VM; each costs some 10 kB of buffers in the keeper
+inline constexpr std::size_t history_window = 256u << 10;  ///< bytes paged back into the spool at a time
+inline constexpr std::size_t history_windows = 64;         ///< at a time in all: 16 MiB
+inline constexpr std::size_t input_queue = 64u << 10;      ///< bytes typed and not yet taken by the monitor, per line
+inline constexpr std::size_t http_body = 1u << 20;         ///< bytes of a request's body
+inline constexpr std::size_t http_header = 16u << 10;      ///< bytes of a request's header
+inline constexpr std::size_t websocket_message = 64u << 10;  ///< bytes of one message from a client
+inline constexpr std::size_t spec_file = 1u << 20;         ///< bytes of a spec's JSON
+inline constexpr std::size_t events_kept = 4096;           ///< events that can be asked for again
+inline constexpr std::size_t monitor_answer = 4u << 20;    ///< bytes of one answer or event of a monitor
+inline constexpr std::size_t monitor_log = 4u << 20;       ///< bytes of monitor.log before it is started anew
+
+}  // namespace vmline::limits
