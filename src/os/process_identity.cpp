@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who a process is; see process_identity.hpp.
+#include "os/process_identity.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <vector>
+
+#include "os/files.hpp"
+
+namespace vmline::os {
+namespace {
+
+std::vector<std::string_view> words(std::string_view text) {
+  std::vector<std::string_view> all;
+  while (!text.empty()) {
+    std::size_t end = text.find_first_of(" \n");
+    if (end == std::string_view::npos) end = text.size();
+    if (end > 0) all.push_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return all;
+}
+
+template <class T>
+bool number(std::string_view text, T& value) {
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+}  // namespace
+
+std::string host_boot_id() {
+  auto id = read_file("/proc/sys/kernel/random/boot_id", 64);
+  if (!id) return "unknown";
+  while (id->ends_with('\n')) id->pop_back();
+  return *id;
+}
+
+Result<ProcessIdentity> ProcessIdentity::of(pid_t pid) {
+  auto stat = read_file(fmt::format("/proc/{}/stat", pid), 8192);
+  if (!stat) return std::unexpected(stat.error().as(ErrorKind::not_found));
+  // The name in parentheses may hold anything, spaces and parentheses too: count from the last one.
+  std::size_t name_end = stat->rfind(')');
+  if (name_end == std::string::npos) return fail(fmt::format("/proc/{}/stat makes no sense", pid));
+  auto fields = words(std::string_view(*stat).substr(name_end + 1));
+  ProcessIdentity identity{.pid = pid, .start_ticks = 0, .boot_id = host_boot_id()};
+  if (fields.size() < 20 || !number(fields[19], identity.start_ticks)) return fail(fmt::format("/proc/{}/stat makes no sense", pid));
+  return identity;
+}
+
+Result<ProcessIdentity> ProcessIdentity::parse(std::string_view line) {
+  auto fields = words(line);
+  ProcessIdentity identity;
+  if (fields.size() != 3 || !number(fields[0], identity.pid) || identity.pid <= 0 || !number(fields[1], identity.start_ticks)) {
+    return fail("this is no process identity: " + std::string(line.substr(0, 80)));
+  }
+  identity.boot_id = fields[2];
+  return identity;
+}
+
+std::string ProcessIdentity::line() const { return fmt::format("{} {} {}\n", pid, start_ticks, boot_id); }
+
+std::optional<UniqueFd> ProcessIdentity::open() const {
+  if (pid <= 0) return std::nullopt;
+  UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd) return std::nullopt;
+  // The pidfd pins the process: what /proc says of this pid from now on is of the process it names, or of none.
+  auto now = of(pid);
+  if (!now || *now != *this) return std::nullopt;
+  return pidfd;
+}
+
+void signal_process(int pidfd, int signal) { (void)::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0); }
+
+Result<UniqueFd> take_descriptor(int pidfd, int number) {
+  int fd = static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, number, 0));
+  if (fd < 0) return fail_errno("pidfd_getfd");
+  return UniqueFd(fd);  // close-on-exec by the system call's own promise
+}
+
+}  // namespace vmline::os
