@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Everything that a guest, a client or a file can make grow has its limit here, with its reason. Libc alone.
 #pragma once
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -23,6 +24,16 @@ inline constexpr std::size_t http_body = 1u << 20;         ///< bytes of a reque
 inline constexpr std::size_t http_header = 16u << 10;      ///< bytes of a request's header
 inline constexpr std::size_t websocket_message = 64u << 10;  ///< bytes of one message from a client
 inline constexpr std::size_t spec_file = 1u << 20;         ///< bytes of a spec's JSON
+inline constexpr std::size_t path = 4095;                  ///< bytes: PATH_MAX less its NUL
+inline constexpr std::size_t argument = 65535;             ///< bytes of one argument or a kernel's command line; the kernel takes 131071
+inline constexpr std::size_t monitor_args = 256;           ///< arguments handed on to a monitor
+inline constexpr std::size_t command_args = 1024;          ///< arguments of an exec driver's command
+inline constexpr std::size_t disks_per_vm = 64;            ///< PCI slots run out before
+inline constexpr std::uint32_t cpus_max = 1024;            ///< what the monitors take
+inline constexpr std::uint64_t memory_min = 1u << 20;      ///< bytes; a bare-metal guest runs in that
+inline constexpr std::uint64_t memory_max = std::uint64_t{1} << 44;   ///< bytes; 16 TiB, far from any overflow
+inline constexpr std::uint64_t backlog_max = std::uint64_t{16} << 30;  ///< bytes; it is memory of the host
+inline constexpr std::chrono::milliseconds duration_max{7 * 86'400'000};  ///< a week: a longer wait is a mistake
 inline constexpr std::size_t events_kept = 4096;           ///< events that can be asked for again
 inline constexpr std::size_t monitor_answer = 4u << 20;    ///< bytes of one answer or event of a monitor
 inline constexpr std::size_t monitor_log = 4u << 20;       ///< bytes of monitor.log before it is started anew

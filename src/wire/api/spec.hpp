@@ -57,6 +57,7 @@ struct Spec {
   std::vector<LineSpec> lines;         ///< never empty once read: serial0 by default
   std::vector<std::string> monitor_args;
   std::vector<std::string> command;    ///< for exec: argv
+  std::string directory;               ///< in which monitor and command start; empty: /
   bool pty = false;                    ///< for exec: stdin is a pty, not a FIFO
   Restart restart = Restart::never;
   StopTimes stop;

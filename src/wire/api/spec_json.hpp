@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// A VM's spec as JSON, vmline.vm/v1: read strictly (types, limits, unknown fields, each error with its JSON pointer), written so that it
+// reads back as the same. docs/spec.md lists the fields.
+#pragma once
+#include <boost/json/object.hpp>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "wire/api/spec.hpp"
+
+namespace vmline::api {
+
+/// A good spec, or an error such as `/cpus: "two" is not a number from 1 to 1024`. Missing fields have their defaults; lines is never empty.
+[[nodiscard]] Result<Spec> parse_spec(std::string_view text);
+[[nodiscard]] boost::json::object to_json(const Spec& spec);
+/// Whether a spec put together by other means (the command line) holds what parse_spec demands.
+[[nodiscard]] Result<> check_spec(const Spec& spec);
+/// Relative paths become absolute, from `folder`, so that the spec means the same wherever it is read. A program's name without a slash
+/// stays: it is looked for in PATH.
+void make_absolute(Spec& spec, std::string_view folder);
+
+/// 1 to 64 of A-Z a-z 0-9 . _ -, the first a letter or digit, the end not ".lock" (a VM's lock lies beside its folder).
+[[nodiscard]] bool is_vm_name(std::string_view name);
+/// The same with at most 16, and none of the names that other files of RUN/NAME have.
+[[nodiscard]] bool is_line_name(std::string_view name);
+
+[[nodiscard]] std::string_view name_of(DriverKind kind);    ///< "qemu", "cloud-hypervisor", "exec", "none"
+[[nodiscard]] std::string_view name_of(UpstreamKind kind);  ///< "carried", "dial", "listen"
+[[nodiscard]] std::string_view name_of(Replay replay);
+[[nodiscard]] std::string_view name_of(Overflow overflow);
+[[nodiscard]] std::string_view name_of(Restart restart);
+
+}  // namespace vmline::api
