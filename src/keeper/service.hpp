@@ -3,6 +3,7 @@
 // offset and typed into. The server knows HTTP and WebSocket and none of what is behind these interfaces; the keeper the other way round.
 #pragma once
 #include <boost/asio/awaitable.hpp>
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <cstddef>
 #include <memory>
@@ -47,6 +48,7 @@ struct Bytes {
 struct Opened {
   Offset offset = 0;  ///< of the first byte that follows
   Offset head = 0;
+  std::uint64_t boot = 0;  ///< the boot that `offset` lies in
 };
 struct ReplayEnded {
   Offset offset = 0;  ///< the head as it was when the stream was opened; live from here on
@@ -74,18 +76,19 @@ using StreamItem = std::variant<Opened, Bytes, ReplayEnded, Gap, BootBegan, Writ
 class Stream {
  public:
   virtual ~Stream() = default;
-  /// The next item; waits for one. After Closing there is none. Cancelled by asio's cancellation.
+  /// The next item; waits for one. After Closing there is none. Cancelled by asio's (terminal) cancellation, then it throws.
   virtual asio::awaitable<StreamItem> next() = 0;
-  /// Types into the guest, in order; waits while the guest does not take it. `conflict` when somebody else has the lease.
+  /// Types into the guest, in order; waits while the guest does not take it. `conflict` when somebody else has the lease. Runs beside
+  /// next(), in another coroutine; cancelled by asio's (terminal) cancellation, then it throws or returns an error.
   virtual asio::awaitable<Result<>> type(std::span<const std::byte> data) = 0;
   /// Takes the lease from whoever has it.
   virtual Result<> take() = 0;
 };
 
 struct StreamRequest {
-  enum class From { tail, start, offset, back, boot };
+  enum class From { tail, start, offset, back, boot, boot_back };
   From from = From::tail;  ///< tail: live only; start: the oldest byte kept
-  std::uint64_t value = 0;  ///< the offset; for back: bytes before the head; for boot: its number
+  std::uint64_t value = 0;  ///< the offset; for back: bytes before the head; for boot: its number; for boot_back: 1 is the newest, 2 the one before
   bool read_only = false;
   bool take = false;
   std::string who;  ///< shown as the writer's name, e.g. "api:uid=1000,pid=42"
@@ -95,6 +98,8 @@ class LineService {
  public:
   virtual ~LineService() = default;
   virtual json::object info() const = 0;
+  /// Every boot that is known, oldest first: {"boot","offset","time","cause"}.
+  virtual json::array boots() const = 0;
   virtual Result<std::unique_ptr<Stream>> open(const StreamRequest& request) = 0;
 };
 
