@@ -6,12 +6,18 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
+#include <future>
+#include <map>
 #include <utility>
 #include <vector>
 
 #include "base/check.hpp"
+#include "os/seqpacket.hpp"
 
 namespace vmline::keeper {
 
@@ -45,6 +51,46 @@ struct DiskThreads::Completions {
   UniqueFd event;
 };
 
+/// One direction of the crossing: a socket pair, one end in each table. Messages are taken by tag, in whatever order jobs run.
+struct DiskThreads::Crossing {
+  std::mutex mutex;
+  UniqueFd from, into;
+  Tag last = 0;
+  std::map<Tag, UniqueFd> arrived;
+
+  Crossing() {
+    int pair[2];
+    CHECK(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+    from.reset(pair[0]);
+    into.reset(pair[1]);
+  }
+  Tag give(int fd) {
+    if (fd < 0) return 0;
+    std::lock_guard lock(mutex);
+    wire::holder::Message message;
+    message.id = static_cast<std::uint32_t>(++last);
+    // The pair's queue takes some hundred messages, and there is one for each line and each log that was replaced.
+    return os::send_packet(from.get(), message, fd) == os::SendResult::sent ? last : 0;
+  }
+  UniqueFd take(Tag tag) {
+    if (tag == 0) return {};
+    std::lock_guard lock(mutex);
+    while (!arrived.contains(tag)) {
+      auto packet = os::receive_packet(into.get());
+      if (!packet || !*packet) return {};
+      arrived[(*packet)->message.id] = std::move((*packet)->descriptor);
+    }
+    UniqueFd fd = std::move(arrived[tag]);
+    arrived.erase(tag);
+    return fd;
+  }
+};
+
+DiskThreads::Tag DiskThreads::give_to_disk(int fd) { return to_disk_->give(fd); }
+UniqueFd DiskThreads::take_on_disk(Tag tag) { return to_disk_->take(tag); }
+DiskThreads::Tag DiskThreads::give_to_loop(int fd) { return to_loop_->give(fd); }
+UniqueFd DiskThreads::take_on_loop(Tag tag) { return to_loop_->take(tag); }
+
 void DiskThreads::Worker::run(Job job) {
   {
     std::lock_guard lock(state_->mutex);
@@ -58,19 +104,32 @@ std::size_t DiskThreads::Worker::waiting() const {
   return state_->jobs.size() + (state_->busy ? 1 : 0);
 }
 
-DiskThreads::DiskThreads() : completions_(std::make_shared<Completions>()), root_(std::make_shared<Worker::State>()) {
+DiskThreads::DiskThreads()
+    : completions_(std::make_shared<Completions>()),
+      to_disk_(std::make_shared<Crossing>()),
+      to_loop_(std::make_shared<Crossing>()),
+      root_(std::make_shared<Worker::State>()) {
   completions_->event.reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   CHECK(completions_->event);
   // Signals are the loop's.
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread([root = root_, event = completions_->event.get()] {
-    unsigned above = static_cast<unsigned>(event) + 1;
-    CHECK(::close_range(above, ~0U, CLOSE_RANGE_UNSHARE) == 0);
-    if (event > 3) CHECK(::close_range(3, static_cast<unsigned>(event) - 1, 0) == 0);
+  std::array<int, 3> kept{completions_->event.get(), to_disk_->into.get(), to_loop_->from.get()};
+  std::ranges::sort(kept);
+  std::promise<void> apart;
+  auto done = apart.get_future();
+  std::thread([root = root_, kept, &apart] {
+    CHECK(::close_range(static_cast<unsigned>(kept.back()) + 1, ~0U, CLOSE_RANGE_UNSHARE) == 0);
+    unsigned first = 3;
+    for (int keep : kept) {
+      if (static_cast<unsigned>(keep) > first) CHECK(::close_range(first, static_cast<unsigned>(keep) - 1, 0) == 0);
+      first = static_cast<unsigned>(keep) + 1;
+    }
+    apart.set_value();
     root->work();
   }).detach();
+  done.wait();
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 

@@ -6,11 +6,13 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <condition_variable>
+#include <cstdint>
 #include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "base/unique_fd.hpp"
 
@@ -51,12 +53,22 @@ class DiskThreads {
   /// From a job: has `completion` run on the loop.
   void complete(Job completion);
 
+  // A descriptor crosses between the loop's table and the disk threads' as a message; its tag goes with the job or the completion.
+  using Tag = std::uint64_t;
+  [[nodiscard]] Tag give_to_disk(int fd);    ///< on the loop; 0 for no descriptor
+  [[nodiscard]] UniqueFd take_on_disk(Tag tag);  ///< in a job
+  [[nodiscard]] Tag give_to_loop(int fd);    ///< in a job
+  [[nodiscard]] UniqueFd take_on_loop(Tag tag);  ///< in a completion
+
  private:
   struct Completions;
+  struct Crossing;
   void wait();
   void run_completions();
 
   std::shared_ptr<Completions> completions_;
+  std::shared_ptr<Crossing> to_disk_;
+  std::shared_ptr<Crossing> to_loop_;
   std::unique_ptr<boost::asio::posix::stream_descriptor> event_;
   std::shared_ptr<Worker::State> root_;
   std::vector<std::weak_ptr<Worker::State>> workers_;
