@@ -35,7 +35,20 @@ inline constexpr std::uint64_t memory_max = std::uint64_t{1} << 44;   ///< bytes
 inline constexpr std::uint64_t backlog_max = std::uint64_t{16} << 30;  ///< bytes; it is memory of the host
 inline constexpr std::chrono::milliseconds duration_max{7 * 86'400'000};  ///< a week: a longer wait is a mistake
 inline constexpr std::size_t events_kept = 4096;           ///< events that can be asked for again
+inline constexpr std::size_t events_bytes = 512u << 10;    ///< bytes of them in memory; their file may be twice that before it is rewritten
+inline constexpr std::size_t event_bytes = 16u << 10;      ///< bytes of one event's JSON; what is beyond goes without its details
+inline constexpr std::size_t target_parts = 16;            ///< parts of a request's path, and parameters of its query
+inline constexpr std::size_t api_refusals = 32;            ///< connections beyond api_clients that are told so; the rest is closed at once
+inline constexpr std::size_t api_bodies = 16u << 20;       ///< bytes of all requests' bodies at a time: not 1 MiB for each of 1,024 clients
+inline constexpr std::size_t api_commands = 64;            ///< commands (stop, …) under way at a time: they outlive the client that asked
+inline constexpr std::size_t our_log = 1u << 20;           ///< bytes of vmline.log before it becomes vmline.log.1
+inline constexpr std::size_t our_log_message = 2048;       ///< bytes of one message; what is beyond is cut off
+inline constexpr std::size_t our_log_waiting = 64u << 10;  ///< bytes of lines that wait for a disk
 inline constexpr std::size_t monitor_answer = 4u << 20;    ///< bytes of one answer or event of a monitor
+inline constexpr std::size_t monitor_event = 64u << 10;    ///< bytes of one event of Cloud Hypervisor's; they have some 200
+inline constexpr std::size_t monitor_words = 1000;         ///< bytes of a monitor's own words that go into an error or event of ours
+inline constexpr std::chrono::milliseconds monitor_answer_time{5000};   ///< for a monitor to answer a request; a reboot can delay it
+inline constexpr std::chrono::milliseconds monitor_start_time{60000};   ///< to create and to boot: large memories are filled then
 inline constexpr std::size_t monitor_log = 4u << 20;       ///< bytes of monitor.log before it is started anew
 
 }  // namespace vmline::limits
