@@ -13,12 +13,12 @@ setup:           ## install every Debian 12 package that build, test, demo, lint
 
 build:           ## build the release programs: build/bin/vmline, vmline-holder, vmline-keeper
 	@tools/setup.sh build
-	@cmake --preset release --log-level=NOTICE
+	@cmake --preset release --log-level=NOTICE >/dev/null
 	cmake --build --preset release -j $(JOBS)
 
 dev:             ## build programs and unit tests with ASan, UBSan and warnings as errors, into build-dev/
 	@tools/setup.sh build test
-	@cmake --preset dev --log-level=NOTICE
+	@cmake --preset dev --log-level=NOTICE >/dev/null
 	cmake --build --preset dev -j $(JOBS)
 
 guests:          ## build the small guests that tests and demo boot, into build/guests/
@@ -33,7 +33,7 @@ test: build dev  ## unit tests (sanitized) and behaviour tests (release programs
 
 lint:            ## formatting, clang-tidy, the folders' arrows, what every file must have
 	@tools/setup.sh build lint
-	@cmake --preset release --log-level=NOTICE
+	@cmake --preset release --log-level=NOTICE >/dev/null
 	tools/lint
 
 format:          ## format every C++ file
