@@ -18,6 +18,18 @@ inline constexpr std::size_t pumps_max = 16;      ///< lines the holder can pump
 inline constexpr std::size_t start_record_max = 1u << 20;  ///< bytes of a start record
 inline constexpr int keeper_socket = 3;           ///< the keeper's end of the pair, at its birth; the new holder's end with --succeed
 
+// Names that mean something to the holder; every other name is the keeper's own affair.
+inline constexpr char listener_prefix[] = "listen:";    ///< listen:LINE, Kind listener
+inline constexpr char client_prefix[] = "client:";      ///< client:LINE:NUMBER, Kind client
+inline constexpr char cursor_prefix[] = "cursor:";      ///< cursor:LINE:NUMBER: counted, so that every client still has room for its own
+inline constexpr char fifo_prefix[] = "fifo:";          ///< fifo:LINE: a carried line's output; what the holder pumps from
+inline constexpr char upstream_prefix[] = "upstream:";  ///< upstream:LINE: a dialled line's socket
+inline constexpr char pipe_in_prefix[] = "pipe-in:";    ///< pipe-in:LINE: write end of the pipe between upstream and spool
+inline constexpr char pipe_out_prefix[] = "pipe-out:";  ///< pipe-out:LINE: its read end
+inline constexpr char spool_prefix[] = "spool:";        ///< spool:LINE
+inline constexpr char note_prefix[] = "note:";          ///< note:LINE (line_note.hpp)
+inline constexpr char report_name[] = "report";         ///< the descriptor of --report
+
 /// What the holder does with a descriptor besides keeping it.
 enum class Kind : std::uint32_t {
   plain = 0,
@@ -37,7 +49,7 @@ enum class Type : std::uint16_t {
   settings = 8,      ///< kill a keeper that has not answered for `a` ms (0: never); at most `b` raw clients; answered by `done`
   refuse = 9,        ///< the keeper cannot serve client `name`: tell it a sentence and close it
   keeper = 10,       ///< (to a new holder, with --succeed) the keeper is pid `a`, its pidfd with this message; clients are numbered from `b`
-  succeed = 11,      ///< (with --succeed) all has been handed over: take up work; answered by `done`
+  succeed = 11,      ///< (with --succeed) all has been handed over: take up work; `b` keepers came before this one; answered by `done`
   quit = 12,         ///< the VM has ended: close everything and exit 0
   forget = 13,       ///< stop watching the process named `name`; unknown names are ignored
   // holder → keeper
@@ -46,7 +58,7 @@ enum class Type : std::uint16_t {
   ready = 66,     ///< the list is complete; `a` is the pid of the holder, `b` how many keepers there have been before this one
   accepted = 67,  ///< a new raw client, held as `name` already: its connection
   done = 68,      ///< answer to request `id`; `a` is 0 or an errno
-  started = 69,   ///< answer to start `id`: pid `a`, pidfd; or no descriptor and errno `b`
+  started = 69,   ///< answer to start `id`: pid `a`, pidfd; or no descriptor, errno `b` and in `a` what failed (start_record.hpp: StartStep)
   ended = 70,     ///< process `name`, pid `a` has ended; `b` is its wait status, or -1 where the holder was not its parent
   pong = 71,      ///< answer to ping `id`
   are_you_there = 72,  ///< the holder asks; answered by `here`

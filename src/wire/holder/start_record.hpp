@@ -10,6 +10,7 @@ inline constexpr std::uint32_t start_magic = 0x54534d56;  // "VMST"
 inline constexpr std::uint32_t start_version = 1;
 inline constexpr std::uint32_t start_strings_max = 8192;  ///< argv, envp and the rest together
 inline constexpr std::uint32_t start_actions_max = 64;
+inline constexpr std::int32_t start_target_max = 65535;
 
 /// Where one of the child's descriptors comes from. Every process opens a FIFO for itself: a shared description would share O_NONBLOCK.
 enum class Source : std::uint32_t {
@@ -28,6 +29,16 @@ struct Action {
 
 enum StartFlags : std::uint32_t {
   start_allow_ptrace = 1,  ///< PR_SET_PTRACER_ANY before exec, so that Yama 1 lets a later keeper call pidfd_getfd
+};
+
+/// What a start failed at: `a` of `started` when its `b` is an errno.
+enum class StartStep : std::int64_t {
+  record = 1,      ///< the record itself, its name or the table of processes; no child was made
+  child = 2,       ///< no child could be made
+  descriptor = 3,  ///< an action: its index stands in the bits from 8 on
+  directory = 4,   ///< chdir
+  identity = 5,    ///< the identity file
+  exec = 6,        ///< execve
 };
 
 struct StartHeader {
