@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "holder/child.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "holder/identity.hpp"
+#include "holder/oom_score.hpp"
+
+namespace vmline::holder {
+
+namespace {
+
+class Child {
+ public:
+  Child(const StartPlan& plan, const HeldTable& held, int failure_pipe) : plan_(plan), held_(held), pipe_(failure_pipe) {}
+
+  [[noreturn]] void fail(wire::StartStep step, std::int32_t action = 0) {
+    const ChildFailure failure{step, action, errno};
+    [[maybe_unused]] const ssize_t written = ::write(pipe_, &failure, sizeof(failure));
+    ::_exit(127);
+  }
+
+  void place_descriptors() {
+    // No source may lie where something is going to be placed: it would be closed by that. All of them are close-on-exec, as everything
+    // that the holder has is, so that what is not placed is gone with exec.
+    pipe_ = clear_of_targets(pipe_);
+    int sources[wire::start_actions_max];
+    for (std::uint32_t i = 0; i < plan_.action_count; ++i) {
+      sources[i] = open_source(plan_.actions[i], plan_.strings[i]);
+      if (sources[i] >= 0) sources[i] = clear_of_targets(sources[i]);
+      if (sources[i] < 0) fail(wire::StartStep::descriptor, static_cast<std::int32_t>(i));
+    }
+    const int null = clear_of_targets(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    for (int number = 0; number <= 2; ++number) {
+      // A program without one of these would take the next file it opens for its output.
+      if (!is_target(number)) ::dup2(null, number);
+    }
+    for (std::uint32_t i = 0; i < plan_.action_count; ++i) {
+      if (::dup2(sources[i], plan_.actions[i].target) < 0) fail(wire::StartStep::descriptor, static_cast<std::int32_t>(i));
+    }
+  }
+
+ private:
+  [[nodiscard]] bool is_target(int number) const {
+    for (std::uint32_t i = 0; i < plan_.action_count; ++i) {
+      if (plan_.actions[i].target == number) return true;
+    }
+    return false;
+  }
+
+  /// The same open file at a number of at least 3 that is nobody's target, or -1 with errno.
+  [[nodiscard]] int clear_of_targets(int fd) const {
+    while (fd >= 0 && (fd <= 2 || is_target(fd))) fd = ::fcntl(fd, F_DUPFD_CLOEXEC, fd < 3 ? 3 : fd + 1);
+    return fd;
+  }
+
+  [[nodiscard]] int open_source(const wire::Action& action, const char* string) const {
+    switch (action.source) {
+      case wire::Source::path:
+        return ::open(string, action.flags | O_CLOEXEC, 0600);
+      case wire::Source::held:
+      case wire::Source::pty_slave: {
+        const int fd = held_.fd_of(string);
+        if (fd < 0) {
+          errno = ENOENT;
+          return -1;
+        }
+        return action.source == wire::Source::held ? fd : ::ioctl(fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+      }
+      case wire::Source::null:
+        return ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    }
+    errno = EINVAL;
+    return -1;
+  }
+
+  const StartPlan& plan_;
+  const HeldTable& held_;
+  int pipe_;
+};
+
+}  // namespace
+
+int fork_with_pidfd(UniqueFd& pidfd) {
+  int number = -1;
+  // clone, since clone3 is refused by some containers' seccomp profiles. As fork: a copy, on the same place of its own stack.
+  const long pid = ::syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, nullptr, &number, nullptr, nullptr);
+  if (pid > 0) pidfd.reset(number);
+  return static_cast<int>(pid);
+}
+
+void reset_signals() {
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  for (int signal = 1; signal <= SIGRTMAX; ++signal) ::sigaction(signal, &action, nullptr);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+void become(const StartPlan& plan, const HeldTable& held, const Original& original, int failure_pipe) {
+  Child child(plan, held, failure_pipe);
+  ::setsid();
+  reset_signals();
+  child.place_descriptors();
+  if (original.oom_changed) write_oom_score(original.oom_score);
+  if ((plan.flags & wire::start_allow_ptrace) != 0) ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
+  if (::chdir(plan.directory) != 0) child.fail(wire::StartStep::directory);
+  if (plan.identity[0] != 0 && !write_identity(plan.identity)) child.fail(wire::StartStep::identity);
+  ::setrlimit(RLIMIT_NOFILE, &original.descriptors);  // last: a lower limit than what is open would refuse every open above
+  ::execve(plan.argv[0], plan.argv, plan.envp);
+  child.fail(wire::StartStep::exec);
+}
+
+}  // namespace vmline::holder

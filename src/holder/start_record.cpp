@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "holder/start_record.hpp"
+
+#include <string.h>
+
+namespace vmline::holder {
+
+namespace {
+
+/// The strings of a record, one after the other.
+class Strings {
+ public:
+  Strings(const std::byte* data, std::size_t size) : next_(reinterpret_cast<const char*>(data)), left_(size) {}
+
+  const char* take() {
+    const void* end = left_ == 0 ? nullptr : ::memchr(next_, 0, left_);
+    if (end == nullptr) return nullptr;
+    const char* string = next_;
+    const std::size_t length = static_cast<const char*>(end) - next_ + 1;
+    next_ += length;
+    left_ -= length;
+    return string;
+  }
+  /// `count` of them and a null pointer.
+  bool take(std::uint32_t count, char** into) {
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const char* string = take();
+      if (string == nullptr) return false;
+      into[i] = const_cast<char*>(string);  // execve promises not to write
+    }
+    into[count] = nullptr;
+    return true;
+  }
+  [[nodiscard]] bool at_end() const { return left_ == 0; }
+
+ private:
+  const char* next_;
+  std::size_t left_;
+};
+
+bool valid(const wire::StartHeader& header, std::size_t size) {
+  if (header.magic != wire::start_magic || header.version != wire::start_version || header.size != size) return false;
+  if (header.argc == 0 || header.argc > wire::start_strings_max || header.envc > wire::start_strings_max) return false;
+  if (header.actions > wire::start_actions_max) return false;
+  return 2 + header.argc + header.envc + header.actions <= wire::start_strings_max;
+}
+
+bool valid(const wire::Action* actions, std::uint32_t count) {
+  for (std::uint32_t i = 0; i < count; ++i) {
+    if (static_cast<std::uint32_t>(actions[i].source) > static_cast<std::uint32_t>(wire::Source::null)) return false;
+    if (actions[i].target < 0 || actions[i].target > wire::start_target_max) return false;
+    for (std::uint32_t j = 0; j < i; ++j) {
+      if (actions[j].target == actions[i].target) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+bool read_start_record(const std::byte* data, std::size_t size, StartPlan& plan) {
+  wire::StartHeader header;
+  if (size < sizeof(header) || size > wire::start_record_max) return false;
+  ::memcpy(&header, data, sizeof(header));
+  if (!valid(header, size)) return false;
+  const std::size_t actions_size = header.actions * sizeof(wire::Action);
+  if (size - sizeof(header) < actions_size) return false;
+  // Its numbers are judged before they become enums: read as bytes of the same layout.
+  if (actions_size != 0) ::memcpy(static_cast<void*>(plan.actions), data + sizeof(header), actions_size);
+  if (!valid(plan.actions, header.actions)) return false;
+  plan.flags = header.flags;
+  plan.action_count = header.actions;
+
+  Strings strings(data + sizeof(header) + actions_size, size - sizeof(header) - actions_size);
+  plan.directory = strings.take();
+  plan.identity = strings.take();
+  if (plan.directory == nullptr || plan.identity == nullptr) return false;
+  plan.argv = plan.pointers;
+  plan.envp = plan.pointers + header.argc + 1;
+  if (!strings.take(header.argc, plan.argv) || !strings.take(header.envc, plan.envp)) return false;
+  for (std::uint32_t i = 0; i < header.actions; ++i) {
+    plan.strings[i] = strings.take();
+    if (plan.strings[i] == nullptr) return false;
+  }
+  if (!strings.at_end()) return false;
+  if (plan.directory[0] == 0) plan.directory = "/";
+  return plan.argv[0][0] == '/' && plan.directory[0] == '/' && (plan.identity[0] == '/' || plan.identity[0] == 0);
+}
+
+}  // namespace vmline::holder
