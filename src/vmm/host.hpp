@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a start depends on and only the host can tell: the monitor's program, KVM, and whether the files that a spec names can be read.
 #pragma once
-#include <functional>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 #include "vmm/driver.hpp"

@@ -15,9 +15,9 @@ namespace vmline::vmm {
 struct LineEndpoint {
   std::string name;
   api::UpstreamKind upstream = api::UpstreamKind::carried;
-  std::string output_fifo;  ///< RUN/NAME/LINE.out
-  std::string input_fifo;   ///< RUN/NAME/LINE.in
-  std::string socket_path;  ///< for dial and listen: the spec's path, else RUN/NAME/LINE.upstream
+  std::string output_fifo{};  ///< RUN/NAME/LINE.out
+  std::string input_fifo{};   ///< RUN/NAME/LINE.in
+  std::string socket_path{};  ///< for dial and listen: the spec's path, else RUN/NAME/LINE.upstream
 };
 struct Endpoints {
   std::string run_dir;
@@ -60,11 +60,11 @@ enum class Typing { fifo, terminal, socket, none };
 struct LinePlan {
   std::string name;
   api::UpstreamKind upstream = api::UpstreamKind::carried;
-  std::string output_fifo;  ///< carried: the pump's source
+  std::string output_fifo{};  ///< carried: the pump's source
   Typing typing = Typing::fifo;
-  std::string input_fifo;     ///< for Typing::fifo
-  std::string no_typing;      ///< for Typing::none: why
-  std::string socket_path;    ///< dial: to connect to, between Monitor::create and start; listen: to be listening on before the start
+  std::string input_fifo{};     ///< for Typing::fifo
+  std::string no_typing{};      ///< for Typing::none: why
+  std::string socket_path{};    ///< dial: to connect to, between Monitor::create and start; listen: to be listening on before the start
   bool monitor_binds = false;  ///< dial: the monitor binds socket_path, so a stale one is removed before the start
   friend bool operator==(const LinePlan&, const LinePlan&) = default;
 };
@@ -74,17 +74,17 @@ struct DescriptorAction {
   enum class Source { path, held, pty_slave, null };
   Source source = Source::null;
   int target = 0;
-  std::string text;  ///< the path; the name of what is held; the name under which the pty's master is held
+  std::string text{};  ///< the path; the name of what is held; the name under which the pty's master is held
   int flags = 0;     ///< open flags, for path
   friend bool operator==(const DescriptorAction&, const DescriptorAction&) = default;
 };
 
 struct Process {
   std::string name;  ///< "monitor"
-  std::vector<std::string> argv;  ///< argv[0] is a path
-  std::vector<std::string> environment;
-  std::string directory;
-  std::vector<DescriptorAction> descriptors;
+  std::vector<std::string> argv{};  ///< argv[0] is a path
+  std::vector<std::string> environment{};
+  std::string directory{};
+  std::vector<DescriptorAction> descriptors{};
   bool allow_ptrace = false;  ///< a Terminal is inherited: Yama 1 must let a later keeper take it back
 };
 
