@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0
- * RSDP → RSDT or XSDT → FADT → DSDT. No AML is run; of the DSDT one operation region is looked for by its name. */
+ * RSDP → RSDT or XSDT → FADT. The DSDT's programs are not run. */
 #include "acpi.h"
 
 static uint64_t read64(uint32_t address) { return read32(address) | (uint64_t)read32(address + 4) << 32; }
@@ -12,32 +12,19 @@ static bool is(uint32_t address, const char* text) {
 
 static struct acpi_register generic(uint32_t address) { return (struct acpi_register){read8(address), read64(address + 4)}; }
 
-/* Cloud Hypervisor names its event device's status byte in the DSDT: OperationRegion(GDST, SystemMemory, address, size). */
-static uint64_t event_region(uint32_t dsdt) {
-  const uint32_t end = dsdt + read32(dsdt + 4);
-  for (uint32_t p = dsdt + 36; p + 16 < end; p++) {
-    if (!is(p, "\x5b\x80GDST")) continue;
-    if (read8(p + 7) == 0x0e) return read64(p + 8);
-    if (read8(p + 7) == 0x0c) return read32(p + 8);
-  }
-  return 0;
-}
-
 static void fadt_take(struct acpi* found, uint32_t fadt) {
   const uint32_t length = read32(fadt + 4), flags = read32(fadt + 112);
-  const uint32_t dsdt = length >= 148 && read64(fadt + 140) ? (uint32_t)read64(fadt + 140) : read32(fadt + 40);
-  const bool reduced = flags & 1 << 20;
+  found->reduced = flags & 1 << 20;
   if (flags & 1 << 10 && length >= 129) {
     found->reset = generic(fadt + 116);
     found->reset_value = read8(fadt + 128);
   }
-  if (!reduced) {
+  if (!found->reduced) {
     found->pm1_event = (uint16_t)read32(fadt + 56);
     found->pm1_control = (uint16_t)read32(fadt + 64);
   } else if (length >= 256) {
     found->sleep = generic(fadt + 244);
   }
-  if (dsdt && is(dsdt, "DSDT")) found->event_status = event_region(dsdt);
 }
 
 void acpi_find(struct acpi* found, uint32_t rsdp) {

@@ -15,7 +15,7 @@ struct acpi {
   struct acpi_register reset, sleep;
   uint8_t reset_value;
   uint16_t pm1_event, pm1_control; /* ports, 0 on hardware-reduced platforms */
-  uint64_t event_status;           /* Cloud Hypervisor's generic event device, or 0 */
+  bool reduced;                    /* no PM1: a generic event device tells of the power button */
 };
 
 void acpi_find(struct acpi* found, uint32_t rsdp);

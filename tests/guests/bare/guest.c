@@ -137,7 +137,6 @@ void guest(const struct start_info* info) {
   cmdline_take(info);
   uart_lossy = cmdline_has("lossy");
   platform_start(info);
-  idle_start();
   boot = boots_count();
   numbered_start(boot);
   say_boot();

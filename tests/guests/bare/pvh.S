@@ -31,14 +31,17 @@ pvh_entry:
   hlt
   jmp 0b
 
-  .globl wake_entry, fault_entry
+  .globl wake_entry, event_entry
 wake_entry:
   pushal
   call wake
   popal
   ret $8
-fault_entry:
-  call fault
+event_entry:
+  pushal
+  call event
+  popal
+  ret $8
 
   .section .rodata
   .align 8
