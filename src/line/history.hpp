@@ -51,6 +51,10 @@ class History {
 
   /// Whether the byte with this offset would stand at this position, if it were appended now.
   [[nodiscard]] bool continues_at(std::uint64_t position, Offset offset) const;
+  /// Whether what is known of the log puts the end of its last bytes there; false: records are missing.
+  [[nodiscard]] bool agrees(std::uint64_t position, Offset offset) const;
+  /// Where end() stands in the log, while the last run goes on.
+  [[nodiscard]] std::optional<std::uint64_t> end_position() const;
   [[nodiscard]] Located locate(Offset offset) const;
   /// Up to where offsets are known: kept or lost.
   [[nodiscard]] Offset end() const { return end_; }
@@ -63,6 +67,9 @@ class History {
   [[nodiscard]] Offset next_start() const;
   /// It was ended, and not begun again.
   [[nodiscard]] bool ended() const { return ended_.has_value(); }
+
+  /// Records that say all of this, for an index that is to be written anew.
+  [[nodiscard]] std::vector<Record> records() const;
 
   [[nodiscard]] const std::vector<Boot>& boots() const { return boots_; }
   [[nodiscard]] std::optional<Boot> boot(std::uint64_t number) const;
@@ -87,20 +94,23 @@ class History {
   void apply_boot(const Boot& boot);
   void apply_gap(const Gap& gap);
   void apply_run(const Run& run);
+  void apply_end(const End& end);
   void lose(Range range, std::string_view cause, Time time);
-  void push_piece(Piece piece);
-  void merge_and_bound();
+  void push_lost(Offset end, std::string_view cause, Time time);
+  void forget_from(Offset offset);
+  void tidy(std::size_t from);
+  void bound();
   [[nodiscard]] Offset piece_end(std::size_t index) const;
   [[nodiscard]] std::size_t piece_of(Offset offset) const;
 
-  std::vector<Piece> pieces_;   ///< contiguous; positions rise with offsets
+  std::vector<Piece> pieces_;  ///< contiguous from 0 to end_; positions rise with offsets
   Offset end_ = 0;
-  bool open_ = false;  ///< the last piece is kept and its true end may be beyond end_
+  bool open_ = false;  ///< the last piece is in the log and goes on; while records are read, its true end may be beyond end_
   std::optional<Run> last_run_;
-  std::optional<Offset> ended_;
+  std::optional<End> ended_;
   Offset ceiling_ = 0;
-  std::vector<Boot> boots_;
-  std::vector<Gap> losses_;  ///< of unknown length
+  std::vector<Boot> boots_;   ///< by number
+  std::vector<Gap> losses_;   ///< of unknown length, by offset
 };
 
 }  // namespace vmline::line

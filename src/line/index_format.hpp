@@ -38,7 +38,8 @@ struct Run {
   std::uint64_t position = 0;
   std::uint64_t before = 0;
   Offset offset = 0;
-  std::uint64_t inode = 0;  ///< of the log; another one than before means another file: nothing earlier is in it
+  std::uint64_t inode = 0;  ///< of the log
+  Time time;
   friend bool operator==(const Run&, const Run&) = default;
 };
 
