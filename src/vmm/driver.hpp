@@ -22,10 +22,10 @@ namespace asio = boost::asio;
 
 /// Facts of this host that a plan depends on; host.hpp finds them out.
 struct Host {
-  std::string binary;                    ///< the monitor's program, a path; empty where the driver has none
-  std::vector<std::string> environment;  ///< handed on to the processes
+  std::string binary{};                  ///< the monitor's program, a path; empty where the driver has none
+  std::vector<std::string> environment{};  ///< handed on to the processes
   bool kvm_opens = false;                ///< /dev/kvm opens read-write
-  std::string kvm_error;                 ///< else why: "Permission denied"
+  std::string kvm_error{};               ///< else why: "Permission denied"
   bool cpu_virtualizes = false;          ///< vmx or svm is among the CPU's flags
 };
 

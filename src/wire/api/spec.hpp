@@ -28,8 +28,8 @@ struct Disk {
 struct LineSpec {
   std::string name = "serial0";
   UpstreamKind upstream = UpstreamKind::carried;
-  std::string path;                          ///< of the socket, for dial and listen
-  std::optional<std::string> log;            ///< the journal's path; unset: ROOT/vms/NAME/lines/LINE.log
+  std::string path{};                        ///< of the socket, for dial and listen
+  std::optional<std::string> log{};           ///< the journal's path; unset: ROOT/vms/NAME/lines/LINE.log
   bool journal = true;                       ///< false: the spool is all there is
   Replay replay = Replay::spool;             ///< what a raw client gets first
   std::uint64_t spool = limits::spool_default;      ///< bytes kept in the spool
