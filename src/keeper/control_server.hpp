@@ -33,7 +33,8 @@ class ControlServer {
  public:
   /// Accepts from now on. `listener` may be shared with another process. Loop, service and log outlive the server.
   ControlServer(asio::io_context& loop, UniqueFd listener, VmService& vm, Log& log, ControlLimits limits = {});
-  /// Closes every connection at once. Unless closed() has returned, the loop must not run afterwards: coroutines of ours still wait in it.
+  /// Closes every connection at once and destroys every Stream. Unless closed() has returned, the loop must not run afterwards: coroutines
+  /// of ours still wait in it.
   ~ControlServer();
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the monitor says of itself; see control_stream.hpp.
+#include "keeper/control_stream.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace vmline::keeper {
+
+ControlStream::ControlStream(boost::asio::io_context& loop, os::Spool spool, UniqueFd fifo, Offset handled)
+    : spool_(std::move(spool)), fifo_(std::move(fifo)), watch_(loop, fifo_.get()), fed_(handled), handled_(handled) {}
+
+void ControlStream::run() {
+  drain();
+  watch_.wait(Watch::For::read, [this] { run(); });
+}
+
+void ControlStream::drain() {
+  handle();
+  while (true) {
+    auto moved = spool_.pump(fifo_.get(), 64u << 10);
+    if (!moved || *moved == 0) return;  // a full tmpfs: the FIFO keeps it, and the next event wakes us again
+    handle();
+  }
+}
+
+void ControlStream::handle() {
+  std::array<std::byte, 16384> buffer;
+  while (fed_ < spool_.head()) {
+    auto n = spool_.read(fed_, std::span(buffer).first(std::min<Offset>(buffer.size(), spool_.head() - fed_)));
+    if (!n || *n == 0) return;
+    fed_ += *n;
+    std::size_t unfinished = on_bytes(std::span<const std::byte>(buffer).first(*n));
+    Offset handled = fed_ - std::min<Offset>(unfinished, fed_);
+    if (handled <= handled_) continue;
+    handled_ = handled;
+    on_handled(handled_);
+    spool_.raise_low(handled_ / os::page * os::page);
+    spool_.punch({0, spool_.low()});
+  }
+}
+
+}  // namespace vmline::keeper

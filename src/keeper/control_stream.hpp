@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the monitor says of itself (Cloud Hypervisor's events, QEMU's QMP): a FIFO spliced into a spool of its own, with the offset up to
+// which it has been handled in the VM's state. So an event is neither lost nor handled twice over a keeper's death, and one that came
+// while nobody of ours lived is found in the FIFO.
+#pragma once
+#include <boost/asio/io_context.hpp>
+#include <cstddef>
+#include <functional>
+#include <span>
+
+#include "base/unique_fd.hpp"
+#include "keeper/watch.hpp"
+#include "os/spool.hpp"
+
+namespace vmline::keeper {
+
+class ControlStream {
+ public:
+  /// Bytes of the stream, in order; returns how many at their end are the beginning of a message that goes on.
+  std::function<std::size_t(std::span<const std::byte>)> on_bytes;
+  /// Everything before this offset has been handled.
+  std::function<void(Offset handled)> on_handled;
+
+  ControlStream(boost::asio::io_context& loop, os::Spool spool, UniqueFd fifo, Offset handled);
+
+  /// Handles what is there, then waits for more.
+  void run();
+  /// Handles what is there now: after the monitor's end.
+  void drain();
+  [[nodiscard]] Offset handled() const { return handled_; }
+
+ private:
+  void handle();
+  os::Spool spool_;
+  UniqueFd fifo_;
+  Watch watch_;
+  Offset fed_;      ///< given to on_bytes
+  Offset handled_;
+};
+
+}  // namespace vmline::keeper
