@@ -234,6 +234,8 @@ void HolderLink::ping() {
   request(message_of(Type::ping, ""), -1, [](int) {});
 }
 
+void HolderLink::sync(Done done) { request(message_of(Type::ping, ""), -1, std::move(done)); }
+
 void HolderLink::hold(const std::string& name, int fd, Kind kind, Done done) {
   known_[name] = Known{fd, kind};
   request(message_of(Type::hold, name, static_cast<std::int64_t>(kind)), fd, done ? std::move(done) : [](int) {});
@@ -362,13 +364,12 @@ void HolderLink::hand_over() {
   request(message_of(Type::succeed, ""), -1, [](int) {});
   // What the old one had not answered: holds have just been made again, the rest is asked again. Their ids go on, so order is kept.
   for (auto& [id, old] : pending) {
-    if (old.message.type == Type::ping) continue;
     int fd = old.descriptor.get();
     if (old.message.type == Type::hold) {
       auto it = known_.find(old.message.name);
       if (it == known_.end()) continue;
       fd = it->second.fd;
-    } else if (old.message.type != Type::start && old.message.type != Type::release_pump) {
+    } else if (old.message.type != Type::start && old.message.type != Type::release_pump && old.message.type != Type::ping) {
       continue;
     }
     request(old.message, fd, std::move(old.done), std::move(old.started));

@@ -61,6 +61,8 @@ class HolderLink {
   void hold(const std::string& name, int fd, wire::holder::Kind kind = wire::holder::Kind::plain, Done done = nullptr);
   /// What a predecessor held already: remembered, for the next holder.
   void adopt(const std::string& name, int fd, wire::holder::Kind kind);
+  /// `done` is called when everything asked for before has been answered.
+  void sync(Done done);
   void drop(const std::string& name);
   void refuse(const std::string& client);
 

@@ -32,7 +32,8 @@ struct Host {
 struct MonitorEvent {
   enum class Kind { booted, rebooting, rebooted, reset, shutdown, powerdown, paused, resumed, panicked, stopped, other };
   Kind kind = Kind::other;
-  /// What the guest sends from here on is of a new boot: Cloud Hypervisor's `rebooting`, QEMU's RESET. (Not the first boot.)
+  /// What the guest sends from here on is of a new boot: Cloud Hypervisor's `rebooting`, QEMU's RESET. (Not the first boot.) Two of them
+  /// without a byte of the guest's between are one boot: SeaBIOS resets QEMU's machine once more, some 25 ms after each reset.
   bool begins_boot = false;
   std::string text;         ///< the monitor's own words: "vm rebooting", "RESET guest-reset"
   std::optional<Time> at;   ///< when it happened, where the monitor tells
@@ -43,7 +44,7 @@ enum class GuestState { none, created, running, paused, stopped };  ///< none: b
 
 /// The running monitor, as its driver talks to it. May be made for a monitor that has been running for long. Each call has a time limit of
 /// its own (limits::monitor_answer_time, for create and start monitor_start_time) and obeys asio's cancellation: race it against the
-/// monitor's end. One call at a time.
+/// monitor's end. Calls may overlap; the Monitor must outlive them.
 class Monitor {
  public:
   virtual ~Monitor() = default;
@@ -59,6 +60,8 @@ class Monitor {
   /// Bytes of the control stream as they come, in any pieces; answers to calls are found among them. Never fails: what cannot be read is
   /// skipped.
   virtual std::vector<MonitorEvent> feed(std::span<const std::byte> bytes) = 0;
+  /// How many of the bytes fed last begin a message that has not ended yet: a later keeper is fed again from there.
+  [[nodiscard]] virtual std::size_t unfinished() const { return 0; }
 };
 
 struct MonitorContext {

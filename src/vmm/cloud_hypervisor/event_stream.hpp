@@ -18,6 +18,8 @@ class EventStream {
   explicit EventStream(std::optional<Time> started) : started_(started) {}
 
   std::vector<MonitorEvent> feed(std::span<const std::byte> bytes);
+  /// Bytes of the event that has not ended yet.
+  [[nodiscard]] std::size_t unfinished() const { return object_.size(); }
 
  private:
   void take(char c, std::vector<MonitorEvent>& events);

@@ -48,10 +48,13 @@ class ApiMonitor final : public Monitor {
   }
 
   std::vector<MonitorEvent> feed(std::span<const std::byte> bytes) override { return events_.feed(bytes); }
+  [[nodiscard]] std::size_t unfinished() const override { return events_.unfinished(); }
 
  private:
   asio::awaitable<Result<HttpAnswer>> ask(std::string method, std::string call, std::string body, std::chrono::milliseconds limit) {
-    auto answer = co_await ask_http({endpoints_.api_socket, std::move(method), "/api/v1/" + call, std::move(body), limit});
+    // A variable: GCC 12 copies an aggregate made within a co_await expression bit by bit, and frees its strings twice.
+    HttpRequest request{endpoints_.api_socket, std::move(method), "/api/v1/" + call, std::move(body), limit};
+    auto answer = co_await ask_http(std::move(request));
     if (!answer) co_return std::unexpected(answer.error().because("cloud-hypervisor " + call));
     co_return answer;
   }

@@ -74,6 +74,8 @@ class QmpMonitor final : public Monitor {
     co_return state;
   }
 
+  [[nodiscard]] std::size_t unfinished() const override { return reader_.unfinished(); }
+
   std::vector<MonitorEvent> feed(std::span<const std::byte> bytes) override {
     std::vector<MonitorEvent> events;
     reader_.feed(bytes, [&](const boost::json::object& message) {

@@ -13,6 +13,8 @@ class QmpReader {
  public:
   /// Calls `each` for every object that the bytes complete.
   void feed(std::span<const std::byte> bytes, const std::function<void(const boost::json::object&)>& each);
+  /// Bytes of the line that has not ended yet.
+  [[nodiscard]] std::size_t unfinished() const { return line_.size(); }
 
  private:
   std::string line_;

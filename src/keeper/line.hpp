@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// One line of a VM: joins upstream, spool, journal, raw clients, API streams and typing. Everything that counts bytes is the kernel's (the
+// spool's size, the cursors' positions); this can be destroyed at any instruction and made anew by the next keeper.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "keeper/event_log.hpp"
+#include "keeper/history.hpp"
+#include "keeper/holder_link.hpp"
+#include "keeper/input.hpp"
+#include "keeper/journal_thread.hpp"
+#include "keeper/our_log.hpp"
+#include "keeper/pump.hpp"
+#include "keeper/raw_clients.hpp"
+#include "keeper/service.hpp"
+#include "wire/api/spec.hpp"
+
+namespace vmline::keeper {
+
+class LineStream;
+
+class Line : public LineService {
+ public:
+  /// What all lines of a VM share; outlives them.
+  struct Shared {
+    asio::io_context& loop;
+    DiskThreads& disks;
+    HolderLink& holder;
+    EventLog& events;
+    Log& log;
+  };
+  struct Settings {
+    api::LineSpec spec;
+    std::string log_path, index_path, memory_dir, socket_path;
+  };
+
+  Line(Shared shared, Settings settings, os::Spool spool);
+  ~Line() override;
+
+  /// Takes the line's lock: from now on this process pumps, sends and journals, and nobody else does. Waits for a predecessor to be gone.
+  asio::awaitable<Result<>> take_lock();
+  /// Opens the journal (in the background) and starts to serve. `kept_log` as the holder kept it; `last_boot` as the VM's state knows it.
+  void start(UniqueFd kept_log, std::optional<line::Boot> last_boot);
+  /// `changed` is called when the upstream's state is another.
+  void connect(std::unique_ptr<Upstream> upstream, std::function<void()> changed = nullptr);
+  [[nodiscard]] Upstream* upstream() const { return pump_.upstream(); }
+  [[nodiscard]] bool upstream_is_open() const;
+
+  void accept(const std::string& name, UniqueFd connection);
+  void take_over(const std::string& name, UniqueFd connection, UniqueFd cursor);
+
+  /// A boot begins about here: what was pumped before `at` belongs to the one before. Drains the upstream first, which gives the exact
+  /// place as long as we are quicker than the monitor; else the boot says between which offsets it begins.
+  line::Boot begin_boot(std::uint64_t number, const std::string& cause, Time now, std::optional<Time> at);
+  /// The same for a line that is not there from the first boot on, or for the first one: exactly at the head.
+  void record_boot(const line::Boot& boot);
+
+  /// The monitor has ended: reads the upstream until it is empty.
+  asio::awaitable<void> drain();
+  /// Ends the line: feeds clients for `feed` more, closes them, waits for the journal for at most `journal`; whether all is journaled.
+  asio::awaitable<bool> finish(std::string reason, std::chrono::milliseconds feed, std::chrono::milliseconds journal);
+
+  [[nodiscard]] const api::LineSpec& spec() const { return settings_.spec; }
+  [[nodiscard]] Offset head() const { return spool_.head(); }
+  [[nodiscard]] os::Spool& spool() { return spool_; }
+  /// Why typing would be lost if everything of ours died; empty: it would not be.
+  void set_typing_note(std::string note) { typing_note_ = std::move(note); }
+
+  json::object info() const override;
+  json::array boots() const override;
+  Result<std::unique_ptr<Stream>> open(const StreamRequest& request) override;
+
+ private:
+  friend class LineStream;
+  void head_moved(Offset head);
+  void journal_opened();
+  void wake_streams();
+  [[nodiscard]] std::uint64_t boot_at(Offset offset) const;
+  [[nodiscard]] Offset first_kept() const;
+
+  Shared shared_;
+  Settings settings_;
+  os::Spool spool_;
+  std::unique_ptr<JournalThread> journal_;
+  History history_;
+  Input input_;
+  RawClients raw_;
+  Pump pump_;
+  std::vector<line::Boot> boots_;  ///< ordered by number
+  std::set<LineStream*> streams_;
+  /// Heads at times, the newest last: where the line stood when an event happened that is handled later.
+  std::vector<std::pair<Time, Offset>> marks_;
+  std::string typing_note_;
+  std::string closing_;  ///< why, once it closes
+  std::uint64_t gap_bytes_ = 0;
+};
+
+}  // namespace vmline::keeper

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the next keeper goes on from; see runtime_state.hpp.
+#include "keeper/runtime_state.hpp"
+
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <cerrno>
+
+#include "os/files.hpp"
+
+namespace vmline::keeper {
+namespace json = boost::json;
+namespace {
+
+constexpr std::size_t longest = 1u << 20;
+
+std::int64_t count_of(Time time) { return time.time_since_epoch().count(); }
+Time time_of(const json::value& value) { return Time(std::chrono::nanoseconds(value.to_number<std::int64_t>())); }
+std::string text_of(const json::value& value) { return std::string(value.as_string()); }
+
+RuntimeState read(const json::object& o) {
+  RuntimeState s;
+  s.state = text_of(o.at("state"));
+  s.reason = text_of(o.at("reason"));
+  s.since = time_of(o.at("since"));
+  s.wanted = text_of(o.at("wanted"));
+  s.stop_reason = text_of(o.at("stop_reason"));
+  s.boot = o.at("boot").to_number<std::uint64_t>();
+  s.binary = text_of(o.at("binary"));
+  s.control_handled = o.at("control_handled").to_number<std::uint64_t>();
+  s.keepers = o.at("keepers").to_number<std::uint64_t>();
+  s.holders = o.at("holders").to_number<std::uint64_t>();
+  s.restarts = o.at("restarts").to_number<std::uint64_t>();
+  if (auto* m = o.if_contains("monitor")) {
+    if (auto identity = os::ProcessIdentity::parse(m->as_string())) s.monitor = *identity;
+  }
+  if (auto* t = o.if_contains("monitor_started")) s.monitor_started = time_of(*t);
+  if (auto* e = o.if_contains("exit_status")) s.exit_status = e->to_number<int>();
+  if (auto* g = o.if_contains("signal")) s.signal = g->to_number<int>();
+  for (const auto& entry : o.at("last_boots").as_object()) {
+    const json::object& b = entry.value().as_object();
+    s.last_boots[std::string(entry.key())] = line::Boot{.number = b.at("number").to_number<std::uint64_t>(),
+                                                        .offset = b.at("offset").to_number<std::uint64_t>(),
+                                                        .offset_low = b.at("offset_low").to_number<std::uint64_t>(),
+                                                        .time = time_of(b.at("time")),
+                                                        .cause = text_of(b.at("cause"))};
+  }
+  return s;
+}
+
+}  // namespace
+
+Result<RuntimeState> RuntimeState::load(const std::string& memory_dir) {
+  auto text = os::read_file(path(memory_dir), longest);
+  if (!text) return std::unexpected(text.error().number() == ENOENT ? text.error().as(ErrorKind::not_found) : text.error());
+  try {
+    return read(json::parse(*text).as_object());
+  } catch (const std::exception& e) {
+    return fail(path(memory_dir) + " makes no sense: " + e.what());
+  }
+}
+
+Result<> RuntimeState::save(const std::string& memory_dir) const {
+  json::object boots;
+  for (const auto& [line, b] : last_boots) {
+    boots[line] = {{"number", b.number}, {"offset", b.offset}, {"offset_low", b.offset_low}, {"time", count_of(b.time)}, {"cause", b.cause}};
+  }
+  json::object o{{"state", state},     {"reason", reason},   {"since", count_of(since)}, {"wanted", wanted},     {"stop_reason", stop_reason},
+                 {"boot", boot},       {"binary", binary},   {"control_handled", control_handled}, {"keepers", keepers}, {"holders", holders},
+                 {"restarts", restarts}, {"last_boots", boots}};
+  if (monitor) o["monitor"] = monitor->line();
+  if (monitor_started) o["monitor_started"] = count_of(*monitor_started);
+  if (exit_status) o["exit_status"] = *exit_status;
+  if (signal) o["signal"] = *signal;
+  return os::write_file(path(memory_dir), json::serialize(o));
+}
+
+}  // namespace vmline::keeper

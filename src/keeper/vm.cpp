@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// A VM's state, as it is told and kept; see vm.hpp.
+#include "keeper/vm.hpp"
+
+#include <boost/json/serialize.hpp>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "os/files.hpp"
+#include "wire/api/spec_json.hpp"
+#include "wire/api/time.hpp"
+#include "wire/api/version.hpp"
+
+namespace vmline::keeper {
+
+Vm::Vm(Parts parts)
+    : parts_(std::move(parts)),
+      vm_dir_(parts_.places.vm_dir(parts_.name)),
+      run_dir_(parts_.places.run_dir(parts_.name)),
+      files_(parts_.disks.worker()),
+      changed_(parts_.loop) {}
+
+Vm::~Vm() = default;
+
+std::string Vm::run_path(std::string_view file) const { return fmt::format("{}/{}", run_dir_, file); }
+
+void Vm::save() {
+  if (auto saved = state_.save(parts_.memory_dir); !saved) parts_.log.error(saved.error().sentence());
+}
+
+void Vm::set_state(const std::string& state, const std::string& reason) {
+  state_.state = state;
+  state_.reason = reason;
+  state_.since = std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
+  save();
+  if (events_) events_->add("state", {{"state", state}, {"reason", reason}});
+  parts_.log.info(reason.empty() ? state : fmt::format("{}: {}", state, reason));
+  publish();
+  changed_.notify();
+}
+
+void Vm::publish() {
+  files_.run([path = vm_dir_ + "/state.json", text = json::serialize(info())] { (void)os::write_file(path, text); });
+}
+
+void Vm::report(json::object message) {
+  if (!report_) return;
+  bool last = message.contains("result");
+  std::string line = json::serialize(message) + "\n";
+  // Whoever asked may have gone (EPIPE), and reads a pipe that has room for hundreds of such lines.
+  (void)!::write(report_.get(), line.data(), line.size());
+  if (last) {
+    parts_.holder.drop("report");
+    report_.reset();
+  }
+}
+
+void Vm::begin_boot(const std::string& cause, std::optional<Time> at) {
+  ++state_.boot;
+  auto now = std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
+  for (auto& line : lines_) {
+    if (line->spec().name.empty()) continue;
+    state_.last_boots[line->spec().name] = line->begin_boot(state_.boot, cause, now, at);
+  }
+  save();
+  changed_.notify();
+}
+
+void Vm::monitor_events(const std::vector<vmm::MonitorEvent>& events) {
+  for (const auto& event : events) {
+    json::object details{{"text", event.text}};
+    events_->add("monitor", details, event.at);
+    if (event.begins_boot) {
+      begin_boot("guest reboot", event.at);
+      if (state_.state == "ready") set_state("running", "the guest rebooted");
+    } else if (event.kind == vmm::MonitorEvent::Kind::paused && (state_.state == "running" || state_.state == "ready")) {
+      set_state("paused", "");
+    } else if (event.kind == vmm::MonitorEvent::Kind::resumed && state_.state == "paused") {
+      set_state("running", "");
+    }
+  }
+}
+
+json::object Vm::spec() const { return api::to_json(spec_); }
+
+Result<LineService*> Vm::line(std::string_view name) {
+  std::string known;
+  for (auto& line : lines_) {
+    if (line->spec().name == name) return line.get();
+    known += (known.empty() ? "" : ", ") + line->spec().name;
+  }
+  return fail(fmt::format("{} has no line {}; it has {}", parts_.name, name, known.empty() ? "none yet" : known), ErrorKind::not_found);
+}
+
+json::object Vm::info() const {
+  json::object monitor{{"pid", monitor_is_up_ ? json::value(monitor_pid_) : json::value(nullptr)}, {"binary", state_.binary}};
+  if (state_.exit_status) monitor["exit_status"] = *state_.exit_status;
+  if (state_.signal) monitor["signal"] = *state_.signal;
+  json::array tail;
+  for (const std::string& line : log_tail_) tail.emplace_back(line);
+  monitor["log_tail"] = tail;
+  json::array lines;
+  for (const auto& line : lines_) lines.push_back(line->info());
+  json::array warnings;
+  for (const std::string& warning : plan_.warnings) warnings.emplace_back(warning);
+  return {{"name", parts_.name},
+          {"driver", api::name_of(spec_.driver)},
+          {"state", state_.state},
+          {"reason", state_.reason},
+          {"since", api::format_time(state_.since)},
+          {"boot", state_.boot},
+          {"restarts", state_.restarts},
+          {"acceleration", plan_.acceleration},
+          {"monitor", monitor},
+          {"keeper", {{"pid", ::getpid()}, {"version", api::version}, {"restarts", state_.keepers == 0 ? 0 : state_.keepers - 1}}},
+          {"holder", {{"pid", parts_.holder.holder_pid()}, {"restarts", state_.holders}}},
+          {"lines", lines},
+          {"paths",
+           {{"run", run_dir_}, {"vm", vm_dir_}, {"memory", parts_.memory_dir}, {"control", parts_.places.control_socket(parts_.name)}, {"monitor_log", vm_dir_ + "/monitor.log"}}},
+          {"warnings", warnings}};
+}
+
+}  // namespace vmline::keeper

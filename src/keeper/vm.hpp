@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of one VM: started from its spec, taken up again by a later keeper at whatever point the last one was killed, stopped step by
+// step, restarted as its policy says, ended. Each decision is in RuntimeState before it is acted upon, and each act can be done again.
+// vm.cpp has its state and events, vm_start.cpp its beginning, vm_commands.cpp its commands, vm_end.cpp the monitor's end and its own.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "keeper/condition.hpp"
+#include "keeper/control_server.hpp"
+#include "keeper/control_stream.hpp"
+#include "keeper/event_log.hpp"
+#include "keeper/holder_link.hpp"
+#include "keeper/line.hpp"
+#include "keeper/our_log.hpp"
+#include "keeper/runtime_state.hpp"
+#include "keeper/service.hpp"
+#include "keeper/socket_upstream.hpp"
+#include "os/places.hpp"
+#include "vmm/driver.hpp"
+
+namespace vmline::keeper {
+
+class Vm : public VmService {
+ public:
+  struct Parts {
+    asio::io_context& loop;
+    DiskThreads& disks;
+    HolderLink& holder;
+    Log& log;
+    os::Places places;
+    std::string name;
+    std::string memory_dir;
+  };
+
+  explicit Vm(Parts parts);
+  ~Vm() override;
+
+  /// The whole life, from what was inherited to the end. Returns when the keeper is to exit; the holder has been told to quit then.
+  asio::awaitable<void> run(HolderLink::Inheritance inheritance);
+
+  json::object info() const override;
+  json::object spec() const override;
+  EventSource& events() override { return *events_; }
+  Result<LineService*> line(std::string_view name) override;
+  asio::awaitable<Result<json::object>> command(std::string name, json::object arguments) override;
+
+ private:
+  // vm.cpp
+  void set_state(const std::string& state, const std::string& reason);
+  void save();
+  void publish();
+  void report(json::object message);
+  void monitor_events(const std::vector<vmm::MonitorEvent>& events);
+  void begin_boot(const std::string& cause, std::optional<Time> at);
+  [[nodiscard]] std::string run_path(std::string_view file) const;
+
+  // vm_start.cpp
+  asio::awaitable<Result<>> begin();
+  asio::awaitable<Result<>> take_up();
+  Result<> load_spec(const std::string& path);
+  asio::awaitable<Result<>> make_lines(bool anew);
+  Result<> make_listeners();
+  Result<> make_endpoints();
+  Result<UniqueFd> take_terminal_back(const vmm::Terminal& terminal);
+  Result<> connect_line(Line& line, const vmm::LinePlan& plan);
+  Result<> listen_for(Line& line, const vmm::LinePlan& plan);
+  void connect_socket(Line& line, std::unique_ptr<SocketUpstream> upstream);
+  KeptSocket kept_socket(const std::string& line);
+  asio::awaitable<Result<>> all_held();
+  asio::awaitable<Result<>> start_monitor();
+  asio::awaitable<Result<>> boot_guest();
+  asio::awaitable<Result<>> dial_lines();
+  asio::awaitable<Result<>> start_again();
+  static std::vector<std::string> process_environment();
+  void make_monitor();
+  void watch_monitor(pid_t pid, UniqueFd pidfd);
+  UniqueFd inherited(const std::string& name);
+
+  // vm_commands.cpp
+  asio::awaitable<Result<json::object>> stop(json::object arguments, bool kill);
+  asio::awaitable<Result<json::object>> reboot(std::optional<std::chrono::milliseconds> limit);
+  asio::awaitable<Result<json::object>> reset();
+  asio::awaitable<json::array> walk(std::vector<vmm::StopStep> steps, std::string& ended_by);
+  asio::awaitable<Result<>> act(vmm::StopStep::Action action);
+
+  // vm_end.cpp
+  asio::awaitable<bool> monitor_ended();
+  asio::awaitable<void> finish();
+  asio::awaitable<void> give_up(const Error& error);
+  asio::awaitable<std::vector<std::string>> log_tail();
+  void clean_up(bool keep_memory);
+
+  Parts parts_;
+  std::string vm_dir_, run_dir_;
+  api::Spec spec_;
+  vmm::Plan plan_;
+  vmm::Endpoints endpoints_;
+  RuntimeState state_;
+  std::unique_ptr<vmm::Driver> driver_;
+  std::unique_ptr<EventLog> events_;
+  std::vector<std::unique_ptr<Line>> lines_;
+  std::unique_ptr<ControlServer> server_;
+  std::unique_ptr<ControlStream> control_;
+  std::unique_ptr<vmm::Monitor> monitor_;
+  UniqueFd control_out_, control_in_;
+  std::map<std::string, UniqueFd, std::less<>> held_;  ///< what this keeper has, by the name it is held under
+  HolderLink::Inheritance inheritance_;
+  UniqueFd report_;
+  UniqueFd monitor_pidfd_;
+  pid_t monitor_pid_ = 0;
+  bool monitor_is_up_ = false;
+  std::unique_ptr<Watch> monitor_watch_;
+  std::optional<int> ended_status_;  ///< the wait status that the holder told, -1: unknown
+  bool restart_asked_ = false;       ///< `reboot`: run it again when it has ended
+  std::string busy_;                 ///< the command that is at work
+  std::vector<std::string> log_tail_;
+  DiskThreads::Worker files_;
+  Condition changed_;  ///< state, monitor's end, boot: whoever waits looks again
+  bool finished_ = false;
+};
+
+}  // namespace vmline::keeper

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Stopping, rebooting, resetting; see vm.hpp.
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <fmt/format.h>
+#include <signal.h>
+
+#include "keeper/vm.hpp"
+#include "os/process_identity.hpp"
+
+namespace vmline::keeper {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace boost::asio::experimental::awaitable_operators;
+using Milliseconds = std::chrono::milliseconds;
+
+Result<std::optional<Milliseconds>> timeout_in(const json::object& arguments) {
+  auto* value = arguments.if_contains("timeout_ms");
+  if (!value) return std::optional<Milliseconds>{};
+  if (!value->is_int64() || value->as_int64() < 0 || value->as_int64() > 86'400'000) {
+    return fail("/timeout_ms: not a number of milliseconds from 0 to 86400000", ErrorKind::usage);
+  }
+  return std::optional(Milliseconds(value->as_int64()));
+}
+
+}  // namespace
+
+asio::awaitable<Result<json::object>> Vm::command(std::string name, json::object arguments) {
+  auto limit = timeout_in(arguments);
+  if (!limit) co_return std::unexpected(limit.error());
+  // A kill overtakes a stop that waits for its guest; everything else waits its turn.
+  bool overtakes = name == "kill" && busy_ == "stop";
+  if (!busy_.empty() && !overtakes) co_return fail(fmt::format("{} is being carried out on {}", busy_, parts_.name), ErrorKind::conflict);
+  if (finished_) co_return fail(parts_.name + " has ended", ErrorKind::conflict);
+  if (overtakes && monitor_pidfd_) {
+    os::signal_process(monitor_pidfd_.get(), SIGKILL);
+    co_await changed_.wait_for(30s, [this] { return finished_; });
+    co_return json::object{{"state", state_.state}, {"ended_by", "SIGKILL"}, {"steps", json::array{}}, {"already", false}};
+  }
+  busy_ = name;
+  Result<json::object> result = fail("no such command: " + name, ErrorKind::not_found);
+  if (name == "stop" || name == "kill") result = co_await stop(std::move(arguments), name == "kill");
+  else if (name == "reboot") result = co_await reboot(*limit);
+  else if (name == "reset") result = co_await reset();
+  busy_.clear();
+  co_return result;
+}
+
+asio::awaitable<Result<>> Vm::act(vmm::StopStep::Action action) {
+  using Action = vmm::StopStep::Action;
+  if (action == Action::terminate || action == Action::kill) {
+    os::signal_process(monitor_pidfd_.get(), action == Action::kill ? SIGKILL : SIGTERM);
+    co_return Result<>{};
+  }
+  if (!monitor_) co_return fail("the monitor is not ready yet", ErrorKind::conflict);
+  // The monitor may end while it is asked: then nobody answers, and nobody needs to.
+  auto gone = [this]() -> asio::awaitable<void> {
+    while (monitor_is_up_) co_await changed_.wait();
+  };
+  auto answer = co_await ((action == Action::power_button ? monitor_->power_button() : monitor_->quit()) || gone());
+  if (answer.index() == 1) co_return Result<>{};
+  co_return std::get<0>(std::move(answer));
+}
+
+asio::awaitable<json::array> Vm::walk(std::vector<vmm::StopStep> steps, std::string& ended_by) {
+  json::array walked;
+  for (const vmm::StopStep& step : steps) {
+    if (!monitor_is_up_) break;
+    auto begin = std::chrono::steady_clock::now();
+    auto done = co_await act(step.action);
+    bool ended = !monitor_is_up_;
+    std::string result = "ended";
+    if (!done) {
+      result = done.error().sentence();
+    } else if (!ended) {
+      ended = co_await changed_.wait_for(step.limit, [this] { return !monitor_is_up_; });
+      if (!ended) result = "still running";
+    }
+    auto took = std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now() - begin).count();
+    json::object told{{"step", step.name}, {"result", result}, {"took_ms", took}};
+    events_->add("stop-step", told);
+    walked.push_back(told);
+    if (ended) ended_by = step.name;
+  }
+  co_return walked;
+}
+
+asio::awaitable<Result<json::object>> Vm::stop(json::object arguments, bool kill) {
+  auto limit = timeout_in(arguments);
+  if (!limit) co_return std::unexpected(limit.error());
+  api::Spec spec = spec_;
+  if (*limit) spec.stop.guest = **limit;
+  state_.wanted = "stopped";
+  state_.stop_reason = kill ? "killed on request" : "stopped on request";
+  set_state("stopping", "");
+  std::vector<vmm::StopStep> steps{{"SIGKILL", vmm::StopStep::Action::kill, spec.stop.term}};
+  if (!kill) steps = driver_->stop_steps(spec);
+  std::string ended_by = plan_.processes.empty() ? "closed" : "";
+  json::array walked = co_await walk(std::move(steps), ended_by);
+  if (monitor_is_up_) {
+    co_return fail(fmt::format("stop {}: process {} of {} survives SIGKILL (it hangs in the kernel, perhaps on a disk)", parts_.name, monitor_pid_, state_.binary));
+  }
+  changed_.notify();
+  co_await changed_.wait_for(120s, [this] { return finished_; });
+  if (ended_by.empty()) ended_by = "itself";
+  co_return json::object{{"state", state_.state}, {"reason", state_.reason}, {"ended_by", ended_by}, {"steps", walked}, {"already", false}};
+}
+
+asio::awaitable<Result<json::object>> Vm::reset() {
+  if (!monitor_ || !monitor_is_up_) co_return fail(parts_.name + " is not running", ErrorKind::conflict);
+  std::uint64_t before = state_.boot;
+  auto done = co_await monitor_->reset();
+  if (!done) co_return std::unexpected(done.error());
+  bool seen = co_await changed_.wait_for(10s, [&] { return state_.boot > before || !monitor_is_up_; });
+  if (!seen || state_.boot == before) co_return fail(fmt::format("reset {}: the monitor took it, and no new boot was seen", parts_.name), ErrorKind::timed_out);
+  co_return json::object{{"how", "reset"}, {"boot", state_.boot}};
+}
+
+asio::awaitable<Result<json::object>> Vm::reboot(std::optional<Milliseconds> limit) {
+  if (!monitor_ || !monitor_is_up_) co_return fail(parts_.name + " is not running", ErrorKind::conflict);
+  std::uint64_t before = state_.boot;
+  restart_asked_ = true;
+  auto pressed = co_await act(vmm::StopStep::Action::power_button);
+  bool ended = false;
+  if (pressed) ended = co_await changed_.wait_for(limit.value_or(spec_.stop.guest), [&] { return !monitor_is_up_ || state_.boot > before; });
+  if (!ended) {
+    restart_asked_ = false;
+    busy_ = "reboot";
+    co_return co_await reset();
+  }
+  // run() starts it again on the same line.
+  bool up = co_await changed_.wait_for(60s, [&] { return finished_ || (state_.boot > before && monitor_is_up_ && state_.state != "starting"); });
+  restart_asked_ = false;
+  if (!up || finished_) co_return fail(fmt::format("reboot {}: the guest powered off, and did not come up again: {}", parts_.name, state_.reason));
+  co_return json::object{{"how", "guest"}, {"boot", state_.boot}};
+}
+
+}  // namespace vmline::keeper

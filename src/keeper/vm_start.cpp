@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a VM begins, and how a later keeper takes it up again: both make what is missing and take what is held; see vm.hpp.
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "keeper/carried_upstream.hpp"
+#include "keeper/start_record.hpp"
+#include "keeper/vm.hpp"
+#include "os/fifo.hpp"
+#include "os/files.hpp"
+#include "os/journal.hpp"
+#include "os/pty.hpp"
+#include "os/unix_socket.hpp"
+#include "vmm/host.hpp"
+#include "wire/api/spec_json.hpp"
+
+namespace vmline::keeper {
+
+using wire::holder::Kind;
+
+namespace {
+
+/// A pipe of 1 MiB holds a million one-byte writes: as long as one keeper takes to follow another, and longer.
+constexpr std::size_t pipe_bytes = 1u << 20;
+
+}  // namespace
+
+std::vector<std::string> Vm::process_environment() {
+  std::vector<std::string> all;
+  for (char** entry = environ; *entry; ++entry) all.emplace_back(*entry);
+  return all;
+}
+
+UniqueFd Vm::inherited(const std::string& name) {
+  auto it = inheritance_.descriptors.find(name);
+  if (it == inheritance_.descriptors.end()) return {};
+  UniqueFd fd = std::move(it->second);
+  inheritance_.descriptors.erase(it);
+  return fd;
+}
+
+Result<> Vm::load_spec(const std::string& path) {
+  TRY_ASSIGN(std::string text, os::read_file(path, limits::spec_file));
+  TRY_ASSIGN(spec_, api::parse_spec(text));
+  endpoints_ = vmm::endpoints_of(spec_, run_dir_, vm_dir_ + "/monitor.log");
+  driver_ = vmm::make_driver(spec_.driver);
+  return {};
+}
+
+asio::awaitable<Result<>> Vm::all_held() {
+  // Requests are answered in their order: when this one is held, so is all before it.
+  struct Outcome {
+    bool done = false;
+    int error = 0;
+  };
+  auto outcome = std::make_shared<Outcome>();
+  parts_.holder.sync([this, outcome](int error) {
+    *outcome = {true, error};
+    changed_.notify();
+  });
+  bool answered = co_await changed_.wait_for(std::chrono::seconds(10), [outcome] { return outcome->done; });
+  if (!answered) co_return fail("the holder does not answer", ErrorKind::timed_out);
+  if (outcome->error != 0) co_return std::unexpected(Error::system("hold what must outlive us", outcome->error));
+  co_return Result<>{};
+}
+
+asio::awaitable<Result<>> Vm::make_lines(bool anew) {
+  for (std::size_t i = 0; i < spec_.lines.size(); ++i) {
+    const api::LineSpec& line_spec = spec_.lines[i];
+    const std::string& name = line_spec.name;
+    Line::Settings settings{.spec = line_spec,
+                            .log_path = line_spec.log.value_or(fmt::format("{}/lines/{}.log", vm_dir_, name)),
+                            .index_path = fmt::format("{}/lines/{}.idx", vm_dir_, name),
+                            .memory_dir = parts_.memory_dir,
+                            .socket_path = run_path(name + ".sock")};
+    Offset base = 0;
+    if (!os::Spool::exists(parts_.memory_dir, name)) {
+      if (!anew) co_return fail("the spool of " + name + " is gone: somebody has removed " + os::Spool::path(parts_.memory_dir, name));
+      auto start = os::line_start(settings.index_path, settings.log_path);
+      if (!start) co_return std::unexpected(start.error());
+      base = *start;
+    }
+    auto spool = os::Spool::open(parts_.memory_dir, name, base);
+    if (!spool) co_return std::unexpected(spool.error());
+    auto line = std::make_unique<Line>(Line::Shared{parts_.loop, parts_.disks, parts_.holder, *events_, parts_.log}, std::move(settings), std::move(*spool));
+    // The holder pumps while no keeper is there: it lets go first.
+    parts_.holder.release_pump(name, [](int) {});
+    auto locked = co_await line->take_lock();
+    if (!locked) co_return locked;
+    std::optional<line::Boot> last;
+    if (auto it = state_.last_boots.find(name); it != state_.last_boots.end()) last = it->second;
+    line->start(inherited("journal:" + name), last);
+    lines_.push_back(std::move(line));
+  }
+  co_return Result<>{};
+}
+
+Result<> Vm::make_listeners() {
+  for (auto& line : lines_) {
+    std::string name = "listen:" + line->spec().name;
+    UniqueFd listener = inherited(name);
+    if (!listener) {
+      TRY_ASSIGN(listener, os::listen_at(run_path(line->spec().name + ".sock")));
+      parts_.holder.hold(name, listener.get(), Kind::listener);
+    }
+    held_[name] = std::move(listener);
+  }
+  return {};
+}
+
+Result<UniqueFd> Vm::take_terminal_back(const vmm::Terminal& terminal) {
+  if (!monitor_pidfd_) return fail("the monitor has ended");
+  auto master = os::take_descriptor(monitor_pidfd_.get(), terminal.inherited);
+  if (!master) return std::unexpected(master.error().because("take the pty back from the monitor"));
+  return master;
+}
+
+Result<> Vm::make_endpoints() {
+  bool running = static_cast<bool>(monitor_pidfd_);
+  for (const vmm::Fifo& fifo : plan_.fifos) {
+    if (fifo.anew && !running) TRY(os::remove_file(fifo.path));
+    TRY_ASSIGN(UniqueFd made, os::open_fifo(fifo.path));
+    if (fifo.path == plan_.control_in) control_in_ = std::move(made);
+    else if (fifo.path == plan_.control_out) control_out_ = std::move(made);
+    // Carried lines' FIFOs are opened again by connect_line; until then this open keeps what is in them.
+    else held_["fifo-path:" + fifo.path] = std::move(made);
+  }
+  for (const vmm::Terminal& terminal : plan_.terminals) {
+    std::string slave_name = "slave:" + terminal.line;
+    UniqueFd master = inherited(terminal.held);
+    if (!master && running) {
+      auto taken = take_terminal_back(terminal);
+      if (taken) {
+        master = std::move(*taken);
+        (void)::fcntl(master.get(), F_SETFL, O_RDWR | O_NONBLOCK);
+        parts_.holder.hold(terminal.held, master.get());
+      } else {
+        for (auto& line : lines_) {
+          if (line->spec().name == terminal.line) line->set_typing_note(taken.error().sentence());
+        }
+        parts_.log.warning(taken.error().sentence());
+        continue;
+      }
+    }
+    if (!master) {
+      TRY_ASSIGN(os::Pty pty, os::Pty::create());
+      parts_.holder.hold(terminal.held, pty.master.get());
+      parts_.holder.hold(slave_name, pty.slave.get());
+      held_[slave_name] = std::move(pty.slave);
+      master = std::move(pty.master);
+    } else if (UniqueFd slave = inherited(slave_name)) {
+      held_[slave_name] = std::move(slave);
+    } else {
+      TRY_ASSIGN(UniqueFd own, os::open_slave(master.get()));
+      parts_.holder.hold(slave_name, own.get());
+      held_[slave_name] = std::move(own);
+    }
+    held_[terminal.held] = std::move(master);
+  }
+  return {};
+}
+
+Result<> Vm::connect_line(Line& line, const vmm::LinePlan& plan) {
+  const std::string& name = plan.name;
+  parts_.holder.hold("spool:" + name, line.spool().fd());
+  parts_.holder.hold("note:" + name, line.spool().note_fd());
+  if (plan.upstream == api::UpstreamKind::listen) return listen_for(line, plan);
+  if (plan.upstream == api::UpstreamKind::dial) return {};  // once the monitor has bound its socket: dial_lines
+  TRY_ASSIGN(UniqueFd output, os::open_fifo(plan.output_fifo));
+  held_.erase("fifo-path:" + plan.output_fifo);
+  std::size_t size = os::grow_pipe(output.get(), pipe_bytes);
+  parts_.holder.hold("fifo:" + name, output.get());
+  int input = -1;
+  if (plan.typing == vmm::Typing::fifo) {
+    TRY_ASSIGN(UniqueFd fifo, os::open_fifo(plan.input_fifo));
+    held_.erase("fifo-path:" + plan.input_fifo);
+    input = fifo.get();
+    // Typed bytes wait in it for the monitor over our death.
+    parts_.holder.hold("input:" + name, fifo.get());
+    held_["input:" + name] = std::move(fifo);
+  } else if (plan.typing == vmm::Typing::terminal) {
+    for (const vmm::Terminal& terminal : plan_.terminals) {
+      if (terminal.line == name && held_.contains(terminal.held)) input = held_[terminal.held].get();
+    }
+  } else if (plan.typing == vmm::Typing::none) {
+    line.set_typing_note(plan.no_typing);
+  }
+  line.connect(std::make_unique<CarriedUpstream>(parts_.loop, std::move(output), input, size));
+  parts_.holder.allow_pump(name, line.spec().backlog, line.spec().stall_limit);
+  return {};
+}
+
+void Vm::make_monitor() {
+  monitor_ = driver_->monitor({.executor = parts_.loop.get_executor(),
+                               .spec = &spec_,
+                               .endpoints = endpoints_,
+                               .control_in = control_in_.get(),
+                               .id_prefix = fmt::format("{}-{}", ::getpid(), state_.keepers),
+                               .started = state_.monitor_started});
+  if (!control_out_) return;
+  auto spool = os::Spool::open(parts_.memory_dir, "control", 0);
+  if (!spool) return parts_.log.error(spool.error().sentence());
+  control_ = std::make_unique<ControlStream>(parts_.loop, std::move(*spool), std::move(control_out_), state_.control_handled);
+  control_->on_bytes = [this](std::span<const std::byte> bytes) {
+    monitor_events(monitor_->feed(bytes));
+    return monitor_->unfinished();
+  };
+  control_->on_handled = [this](Offset handled) {
+    state_.control_handled = handled;
+    save();
+  };
+  control_->run();
+}
+
+void Vm::watch_monitor(pid_t pid, UniqueFd pidfd) {
+  monitor_watch_.reset();
+  monitor_pid_ = pid;
+  monitor_pidfd_ = std::move(pidfd);
+  monitor_is_up_ = true;
+  ended_status_.reset();
+  monitor_watch_ = std::make_unique<Watch>(parts_.loop, monitor_pidfd_.get());
+  monitor_watch_->wait(Watch::For::read, [this] {
+    monitor_is_up_ = false;
+    changed_.notify();
+  });
+}
+
+asio::awaitable<Result<>> Vm::start_monitor() {
+  for (const vmm::Listener& listener : plan_.listeners) {
+    auto removed = os::remove_file(listener.path);
+    if (!removed) co_return removed;
+    auto socket = os::listen_at(listener.path);
+    if (!socket) co_return std::unexpected(socket.error());
+    parts_.holder.hold(listener.held, socket->get());
+    held_[listener.held] = std::move(*socket);
+  }
+  for (const vmm::LinePlan& line : plan_.lines) {
+    if (!line.monitor_binds) continue;
+    if (auto removed = os::remove_file(line.socket_path); !removed) co_return removed;
+  }
+  auto held = co_await all_held();
+  if (!held) co_return held;
+  for (const vmm::Process& process : plan_.processes) {
+    std::string identity_path = run_path(process.name + ".pid");
+    auto record = make_start_record(process, identity_path);
+    if (!record) co_return std::unexpected(record.error());
+    struct Outcome {
+      std::optional<Result<HeldProcess>> result;
+    };
+    auto outcome = std::make_shared<Outcome>();
+    auto started_at = std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
+    parts_.holder.start_process(process.name, std::move(*record), [this, outcome](Result<HeldProcess> result) {
+      outcome->result = std::move(result);
+      changed_.notify();
+    });
+    bool answered = co_await changed_.wait_for(std::chrono::seconds(30), [outcome] { return outcome->result.has_value(); });
+    if (!answered) co_return fail(fmt::format("start {}: the holder does not answer", process.argv[0]), ErrorKind::timed_out);
+    if (!*outcome->result) co_return std::unexpected(outcome->result->error().because(process.argv[0]));
+    HeldProcess child = std::move(**outcome->result);
+    if (auto identity = os::ProcessIdentity::of(child.pid)) state_.monitor = *identity;
+    state_.monitor_started = started_at;
+    state_.binary = process.argv[0];
+    state_.exit_status.reset();
+    state_.signal.reset();
+    save();
+    watch_monitor(child.pid, std::move(child.pidfd));
+  }
+  // The monitor has its own copies: a listener of ours beside it would keep connections waiting that nobody will answer when it has ended.
+  for (const vmm::Listener& listener : plan_.listeners) {
+    parts_.holder.drop(listener.held);
+    held_.erase(listener.held);
+  }
+  co_return Result<>{};
+}
+
+asio::awaitable<Result<>> Vm::boot_guest() {
+  auto state = co_await monitor_->state();
+  if (!state) co_return std::unexpected(state.error());
+  if (*state == vmm::GuestState::none) {
+    if (auto created = co_await monitor_->create(); !created) co_return created;
+  }
+  if (auto dialled = co_await dial_lines(); !dialled) co_return dialled;
+  if (*state == vmm::GuestState::none || *state == vmm::GuestState::created) {
+    if (auto started = co_await monitor_->start(); !started) co_return started;
+  }
+  co_return Result<>{};
+}
+
+KeptSocket Vm::kept_socket(const std::string& line) {
+  return {inherited("upstream:" + line), inherited("pipe-out:" + line), inherited("pipe-in:" + line)};
+}
+
+asio::awaitable<Result<>> Vm::dial_lines() {
+  for (std::size_t i = 0; i < lines_.size(); ++i) {
+    Line& line = *lines_[i];
+    const vmm::LinePlan& plan = plan_.lines[i];
+    if (plan.upstream != api::UpstreamKind::dial || line.upstream()) continue;
+    auto dialled = DialUpstream::create(parts_.loop, parts_.holder, plan.name, plan.socket_path, kept_socket(plan.name));
+    if (!dialled) co_return std::unexpected(dialled.error());
+    connect_socket(line, std::move(*dialled));
+    // A monitor of ours binds it before it answers vm.create; somebody else's comes when it comes.
+    if (!plan.monitor_binds) continue;
+    bool open = co_await changed_.wait_for(std::chrono::seconds(10), [&] { return line.upstream_is_open() || !monitor_is_up_; });
+    if (!open || !line.upstream_is_open()) co_return fail(fmt::format("the monitor did not bind {} within 10 s", plan.socket_path), ErrorKind::timed_out);
+  }
+  co_return Result<>{};
+}
+
+Result<> Vm::listen_for(Line& line, const vmm::LinePlan& plan) {
+  std::string name = "listen-upstream:" + plan.name;
+  UniqueFd listener = inherited(name);
+  if (!listener) {
+    TRY_ASSIGN(listener, os::listen_at(plan.socket_path));
+    parts_.holder.hold(name, listener.get());
+  }
+  UniqueFd copy(::fcntl(listener.get(), F_DUPFD_CLOEXEC, 0));
+  held_[name] = std::move(listener);
+  TRY_ASSIGN(auto listening, ListenUpstream::create(parts_.loop, parts_.holder, plan.name, std::move(copy), kept_socket(plan.name)));
+  connect_socket(line, std::move(listening));
+  return {};
+}
+
+void Vm::connect_socket(Line& line, std::unique_ptr<SocketUpstream> upstream) {
+  // A monitor of ours tells its reboots itself.
+  if (plan_.processes.empty()) {
+    upstream->on_reconnected = [this] { begin_boot("the monitor came again", std::nullopt); };
+  }
+  line.connect(std::move(upstream), [this] { changed_.notify(); });
+  parts_.holder.allow_pump(line.spec().name, line.spec().backlog, line.spec().stall_limit);
+}
+
+asio::awaitable<Result<>> Vm::begin() {
+  if (auto made = os::make_folders(vm_dir_ + "/lines", 0700); !made) co_return made;
+  if (auto made = os::make_folders(run_dir_, 0700); !made) co_return made;
+  if (auto loaded = load_spec(vm_dir_ + "/spec.json"); !loaded) co_return loaded;
+  // The copy that later keepers read lies on the tmpfs: no disk is waited for to take a line up again.
+  if (auto copied = os::write_file(parts_.memory_dir + "/spec.json", boost::json::serialize(api::to_json(spec_))); !copied) co_return copied;
+  auto plan = vmm::make_plan(spec_, endpoints_, process_environment());
+  if (!plan) co_return std::unexpected(plan.error());
+  plan_ = std::move(*plan);
+  // Boots are numbered over the VM's whole life.
+  if (auto last = os::read_file(vm_dir_ + "/state.json", 1u << 20)) {
+    boost::system::error_code ignored;
+    auto value = json::parse(*last, ignored);
+    if (!ignored && value.is_object()) {
+      if (auto* boot = value.as_object().if_contains("boot"); boot && boot->is_int64()) state_.boot = static_cast<std::uint64_t>(boot->as_int64());
+    }
+  }
+  set_state("starting", "");
+  if (auto made = co_await make_lines(true); !made) co_return made;
+  if (auto made = make_listeners(); !made) co_return made;
+  if (auto made = make_endpoints(); !made) co_return made;
+  for (std::size_t i = 0; i < lines_.size(); ++i) {
+    if (auto connected = connect_line(*lines_[i], plan_.lines[i]); !connected) co_return connected;
+  }
+  begin_boot(state_.boot == 0 ? "first start" : "start", std::nullopt);
+  if (!plan_.processes.empty()) {
+    if (auto started = co_await start_monitor(); !started) co_return started;
+  }
+  make_monitor();
+  auto booted = co_await boot_guest();
+  if (!booted) {
+    // A monitor that has ended says why better than its API's silence does.
+    if (!plan_.processes.empty() && !monitor_is_up_) {
+      auto tail = co_await log_tail();
+      co_return fail(fmt::format("{} ended at once{}{}", state_.binary, tail.empty() ? "" : ": ", tail.empty() ? "" : tail.back()));
+    }
+    co_return booted;
+  }
+  set_state("running", "");
+  co_return Result<>{};
+}
+
+asio::awaitable<Result<>> Vm::take_up() {
+  if (auto loaded = load_spec(parts_.memory_dir + "/spec.json"); !loaded) co_return loaded;
+  // The monitor runs: what it needed of the host for its start (its kernel, KVM) may be gone since, and is not looked at.
+  auto plan = driver_->plan(spec_, endpoints_, {.binary = state_.binary, .environment = {}, .kvm_opens = true, .kvm_error = {}, .cpu_virtualizes = true});
+  if (!plan) co_return std::unexpected(plan.error());
+  plan_ = std::move(*plan);
+  if (auto it = inheritance_.processes.find("monitor"); it != inheritance_.processes.end() && it->second.pidfd) {
+    bool ended = it->second.ended;
+    int status = it->second.status;
+    watch_monitor(it->second.pid, std::move(it->second.pidfd));
+    if (ended) {
+      monitor_is_up_ = false;
+      ended_status_ = status;
+    }
+  } else if (state_.monitor || ::access(run_path("monitor.pid").c_str(), F_OK) == 0) {
+    // Nobody of ours was left: the monitor is known by who it is, or, where we were killed before we could note that, by what it wrote.
+    if (auto written = os::read_file(run_path("monitor.pid"), 256)) {
+      if (auto identity = os::ProcessIdentity::parse(*written)) state_.monitor = *identity;
+    }
+    if (state_.monitor) {
+      if (auto pidfd = state_.monitor->open()) {
+        parts_.holder.watch_process("monitor", state_.monitor->pid, pidfd->get());
+        watch_monitor(state_.monitor->pid, std::move(*pidfd));
+      }
+    }
+  }
+  if (auto made = co_await make_lines(false); !made) co_return made;
+  if (auto made = make_endpoints(); !made) co_return made;
+  for (std::size_t i = 0; i < lines_.size(); ++i) {
+    Line& line = *lines_[i];
+    if (auto connected = connect_line(line, plan_.lines[i]); !connected) co_return connected;
+    std::string prefix = "client:" + line.spec().name + ":";
+    std::vector<std::string> names;
+    for (const auto& [name, fd] : inheritance_.descriptors) {
+      if (name.starts_with(prefix)) names.push_back(name);
+    }
+    for (const std::string& name : names) {
+      UniqueFd connection = inherited(name);
+      UniqueFd cursor = inherited("cursor:" + name.substr(7));
+      if (cursor) line.take_over(name, std::move(connection), std::move(cursor));
+      else line.accept(name, std::move(connection));  // it has seen nothing yet
+    }
+  }
+  if (auto made = make_listeners(); !made) co_return made;
+  if (plan_.processes.empty() || monitor_pidfd_) {
+    make_monitor();
+    if (state_.state == "starting" && (monitor_is_up_ || plan_.processes.empty())) {
+      if (auto booted = co_await boot_guest(); !booted) co_return booted;
+      set_state("running", "");
+    } else if (auto dialled = co_await dial_lines(); !dialled) {
+      co_return dialled;
+    }
+  } else if (state_.state == "starting" && !state_.monitor) {
+    // Killed before it was started: start it now.
+    auto fresh = vmm::make_plan(spec_, endpoints_, process_environment());
+    if (!fresh) co_return std::unexpected(fresh.error());
+    plan_ = std::move(*fresh);
+    if (auto started = co_await start_monitor(); !started) co_return started;
+    make_monitor();
+    if (auto booted = co_await boot_guest(); !booted) co_return booted;
+    set_state("running", "");
+  }
+  save();
+  co_return Result<>{};
+}
+
+}  // namespace vmline::keeper
