@@ -47,6 +47,8 @@ def test_arrows_that_the_table_allows_pass(repository):
     write("src/line/flow.cpp", HEAD + '#include <vector>\n#include <fmt/format.h>\n#include "base/error.hpp"\n#include "line/flow.hpp"\n')
     write("src/line/flow.hpp", HEAD)
     write("src/line/flow_test.cpp", HEAD + "#include <gtest/gtest.h>\n#include <unistd.h>\n")
+    write("src/line/fake_disk.hpp", HEAD + "#include <gtest/gtest.h>\n")
+    write("src/line/disk_test.cpp", HEAD + '#include "line/fake_disk.hpp"\n')
     write("src/holder/loop.cpp", HEAD + '#include <poll.h>\n#include "wire/holder/messages.hpp"\n')
     write("src/os/CMakeLists.txt", "vmline_folder(os USES base line wire_holder LINKS Threads::Threads)\n")
     assert complaints("check-arrows", root) == []
@@ -61,6 +63,7 @@ def test_arrows_that_the_table_allows_pass(repository):
     ("src/line/a.cpp", "auto t = std::chrono::steady_clock::now();", "line is pure: time is an argument"),
     ("src/base/a.cpp", "#include <boost/json.hpp>", "base may not use boost"),
     ("src/base/a.cpp", "#include <gtest/gtest.h>", "base may not use gtest"),
+    ("src/base/a.cpp", '#include "base/clock_testing.hpp"', "it is for tests alone"),
     ("src/base/a.cpp", '#include "../base/error.hpp"', "not a path from src/"),
     ("src/news/a.cpp", "", "its folder is not in the table"),
     ("apps/vmline.cpp", '#include "os/lock.hpp"', "apps may not use os"),
