@@ -184,6 +184,10 @@ void History::settle(std::uint64_t size) {
   cut(size, cause_truncated, ended_ ? ended_->time : Time{});
 }
 
+bool History::stands_in(std::uint64_t inode, std::uint64_t size) const {
+  return last_run_ && (last_run_->inode == inode || (ended_ && end_position() == size));
+}
+
 bool History::continues_at(std::uint64_t position, Offset offset) const {
   return open_ && offset == end_ && *pieces_.back().position + (end_ - pieces_.back().begin) == position;
 }

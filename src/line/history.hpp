@@ -49,6 +49,8 @@ class History {
   /// length, unless the line was ended cleanly.
   void settle(std::uint64_t size);
 
+  /// Whether this is about the file with that inode and size: the one of the last run, or a copy of a log that was ended cleanly.
+  [[nodiscard]] bool stands_in(std::uint64_t inode, std::uint64_t size) const;
   /// Whether the byte with this offset would stand at this position, if it were appended now.
   [[nodiscard]] bool continues_at(std::uint64_t position, Offset offset) const;
   /// Whether what is known of the log puts the end of its last bytes there; false: records are missing.

@@ -6,12 +6,10 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <variant>
 #include <vector>
 
 #include "base/error.hpp"
@@ -19,14 +17,9 @@
 #include "base/units.hpp"
 #include "line/history.hpp"
 #include "line/index_format.hpp"
+#include "os/journal_reader.hpp"
 
 namespace vmline::os {
-
-/// So many bytes were read into what the caller gave: at least 1.
-struct ReadBytes {
-  std::size_t length = 0;
-};
-using ReadResult = std::variant<ReadBytes, line::Lost, line::NotYet>;
 
 /// Every call may block on the disk for as long as the disk likes: for disk threads only, all of one descriptor table, the destructor
 /// included. The exceptions say so. append, record_…, reserve and sync are for one thread; read is for any disk thread at any time.
@@ -41,8 +34,8 @@ class Journal {
   };
 
   /// Waits for the journal's lock (on an own open of LINE.note): a predecessor whose last write still hangs in the kernel must have ended.
-  /// Opens log and index, making them where they are missing, and finds J. `kept_log` is the log's description as the holder kept it, or
-  /// none. What is at the log's path and no plain file is refused with a sentence.
+  /// Opens log and index, making them where they are missing, and finds J. `kept_log` is the description by which the journal last wrote, as
+  /// the holder kept it, or none; never an older one. What is at the log's path and no plain file is refused with a sentence.
   static Result<std::unique_ptr<Journal>> open(Options options, UniqueFd kept_log);
   ~Journal();
   Journal(const Journal&) = delete;
@@ -51,17 +44,18 @@ class Journal {
   /// The log's description, for the holder to keep. It becomes another one when the log was moved or deleted by somebody: append then
   /// returns early, with log_generation() changed, so that the new one can be held before anything is written by it.
   [[nodiscard]] int log_fd() const;
-  /// Any thread; never blocks.
-  [[nodiscard]] std::uint64_t log_generation() const { return generation_.load(std::memory_order_acquire); }
+  /// 0: it is kept_log, as it was given to open. Any thread; never blocks.
+  [[nodiscard]] std::uint64_t log_generation() const;
 
   /// J: up to here the journal has the line, or knows what it lacks. Any thread; never blocks.
-  [[nodiscard]] Offset journaled() const { return journaled_.load(std::memory_order_acquire); }
+  [[nodiscard]] Offset journaled() const;
 
   /// Copies what the spool has in [J, upto) into the log. What lies below `low` when it is about to be written is a gap, recorded in the
   /// index: whoever raises `low` does so before anything below it is punched out. Returns the bytes written; call again while journaled()
   /// is below upto. ENOSPC, EDQUOT, EIO, … come as errors with nothing lost: call again later.
   Result<std::uint64_t> append(Offset upto, const std::atomic<Offset>& low);
 
+  /// A record that found no room on the disk is written with a later one; the error says so.
   Result<> record_boot(const line::Boot& boot);
   /// Bytes were lost at this offset, nobody knows how many, before they got any offsets.
   Result<> record_loss(Offset at, std::string_view cause);
@@ -90,31 +84,6 @@ class Journal {
   explicit Journal(std::unique_ptr<State> state);
 
   std::unique_ptr<State> state_;
-  std::atomic<Offset> journaled_{0};
-  std::atomic<std::uint64_t> generation_{0};
-};
-
-/// Where a line goes on when no spool is left: after a clean end at its offset, else above the reserved ceiling (Journal::open then records
-/// the gap). 0 where there is neither log nor index.
-Result<Offset> line_start(const std::string& index_path, const std::string& log_path);
-
-/// The journal of a line that nobody writes: of a stopped VM. Takes no lock and changes nothing.
-class JournalReader {
- public:
-  static Result<JournalReader> open(const std::string& log_path, const std::string& index_path);
-
-  Result<ReadResult> read(Offset from, std::span<std::byte> out) const;
-  [[nodiscard]] const std::vector<line::Boot>& boots() const { return history_.boots(); }
-  [[nodiscard]] std::optional<line::Boot> boot(std::uint64_t number) const { return history_.boot(number); }
-  [[nodiscard]] std::vector<line::Gap> gaps() const { return history_.gaps(); }
-  [[nodiscard]] Offset first_kept() const { return history_.first_kept(); }
-  /// NotYet from here on.
-  [[nodiscard]] Offset end() const { return history_.end(); }
-
- private:
-  JournalReader(UniqueFd log, line::History history) : log_(std::move(log)), history_(std::move(history)) {}
-  UniqueFd log_;
-  line::History history_;
 };
 
 }  // namespace vmline::os

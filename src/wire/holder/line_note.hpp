@@ -9,12 +9,12 @@ namespace vmline::wire::holder {
 
 inline constexpr std::uint64_t note_magic = 0x3145544f4e4c4d56;  // "VMLNOTE1"
 
-/// Written by the journal's disk thread before each write to the log.
+/// Written by the journal's disk thread before and after each write to the log.
 struct JournalNote {
   std::uint64_t journaled = 0;     ///< J: the offset up to which the journal had the line
   std::uint64_t log_size = 0;      ///< the log's size then, bytes
-  std::uint64_t log_position = 0;  ///< the append position of the log's open file description then
-  std::uint64_t length = 0;        ///< bytes that the write was going to append
+  std::uint64_t log_position = 0;  ///< of the log's open file description then: set back to 0, so that 0 still says: nothing was written
+  std::uint64_t length = 0;        ///< bytes that the write was going to append; 0: no write is under way, and J is right
   std::uint64_t log_device = 0;
   std::uint64_t log_inode = 0;
 };
