@@ -32,8 +32,8 @@ struct Host {
 struct MonitorEvent {
   enum class Kind { booted, rebooting, rebooted, reset, shutdown, powerdown, paused, resumed, panicked, stopped, other };
   Kind kind = Kind::other;
-  /// What the guest sends from here on is of a new boot: Cloud Hypervisor's `rebooting`, QEMU's RESET. (Not the first boot.) Two of them
-  /// without a byte of the guest's between are one boot: SeaBIOS resets QEMU's machine once more, some 25 ms after each reset.
+  /// What the guest sends from here on is of a new boot: Cloud Hypervisor's `rebooting`, QEMU's RESET. (Not the first boot.) Several of
+  /// them without a byte of the guest's between are one boot: SeaBIOS resets QEMU's machine again, once or twice, within 50 ms of a reset.
   bool begins_boot = false;
   std::string text;         ///< the monitor's own words: "vm rebooting", "RESET guest-reset"
   std::optional<Time> at;   ///< when it happened, where the monitor tells
