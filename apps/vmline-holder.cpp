@@ -36,7 +36,7 @@ int main(int argc, char** argv) {
   if (!lock.open(options.directory)) {
     return fail(options.report, "failed", "start %s: open %s/holder.lock: %s", options.vm, options.directory, strerrordesc_np(errno));
   }
-  if (!lock.take() && !options.succeed) {
+  if (!options.succeed && !lock.take_soon()) {  // a successor waits for it while it works
     return fail(options.report, "conflict", "%s runs already: another holder has %s/holder.lock", options.vm, options.directory);
   }
   const Original original = settle_in(options.succeed ? Birth::successor : Birth::first);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Between fork and exec, in the order in which the steps can fail; one thread, so that anything but waiting is allowed.
 #include "holder/child.hpp"
 
 #include <errno.h>
@@ -63,8 +64,7 @@ class Child {
 
   [[nodiscard]] int open_source(const wire::Action& action, const char* string) const {
     switch (action.source) {
-      case wire::Source::path:
-        return ::open(string, action.flags | O_CLOEXEC, 0600);
+      case wire::Source::path: return ::open(string, action.flags | O_CLOEXEC, 0600);
       case wire::Source::held:
       case wire::Source::pty_slave: {
         const int fd = held_.fd_of(string);
@@ -74,8 +74,7 @@ class Child {
         }
         return action.source == wire::Source::held ? fd : ::ioctl(fd, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
       }
-      case wire::Source::null:
-        return ::open("/dev/null", O_RDWR | O_CLOEXEC);
+      case wire::Source::null: return ::open("/dev/null", O_RDWR | O_CLOEXEC);
     }
     errno = EINVAL;
     return -1;
@@ -97,7 +96,7 @@ int fork_with_pidfd(UniqueFd& pidfd) {
 }
 
 void reset_signals() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = SIG_DFL;
   for (int signal = 1; signal <= SIGRTMAX; ++signal) ::sigaction(signal, &action, nullptr);
   sigset_t none;

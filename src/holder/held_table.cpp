@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The table itself: entries chained into buckets by name, the free ones and the untold ones in lists of their own.
 #include "holder/held_table.hpp"
 
 #include <string.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The loop: who is waited for, and in which order each has its turn.
 #include "holder/holder.hpp"
 
 #include <errno.h>
@@ -48,7 +49,8 @@ void Holder::prepare(Moment now) {
   if (keeper_.running()) {
     const short reading = outbox_.room() ? POLLIN : 0;
     const short writing = outbox_.wants_room() ? POLLOUT : 0;
-    socket_slot_ = set_.add(keeper_.socket(), static_cast<short>(reading | writing));
+    if (!keeper_.leaving()) socket_slot_ = set_.add(keeper_.socket(), static_cast<short>(reading | writing));
+    set_.wake_at(keeper_.leaving_until());
     if (keeper_.pidfd() >= 0) pidfd_slot_ = set_.add(keeper_.pidfd(), POLLIN);
     set_.wake_at(outbox_.again());
   } else {
@@ -56,7 +58,7 @@ void Holder::prepare(Moment now) {
   }
   processes_.prepare(set_);
   if (stage_ != Stage::working) return;
-  if (keeper_.running()) set_.wake_at(keeper_.watchdog.next());
+  if (keeper_.running() && !keeper_.leaving()) set_.wake_at(keeper_.watchdog.next());
   listeners_.prepare(set_, now);
   for (Pump& pump : pumps_) {
     pump.prepare(set_, held_, now);
@@ -84,7 +86,7 @@ void Holder::serve(Moment now) {
       if (keeper_.running()) outbox_.begin(keeper_.number());
     }
   }
-  if (keeper_.running() && !outbox_.flush(keeper_.socket(), now)) keeper_is_gone("has closed its end", now);
+  if (keeper_.running() && !keeper_.leaving() && !outbox_.flush(keeper_.socket(), now)) keeper_.kill("has closed its end", now);
 }
 
 void Holder::reap() {
@@ -101,25 +103,25 @@ void Holder::reap() {
 
 void Holder::watch_keeper(Moment now) {
   if (!keeper_.running()) return;
-  const short socket = set_.happened(socket_slot_);
   // Its death first of all: it may lie behind more requests than one turn reads.
-  if (set_.happened(pidfd_slot_) != 0) return keeper_is_gone("has ended", now);
-  const bool closed = (socket & POLLHUP) != 0;
-  if (closed || (socket != 0 && read_requests(requests_per_wake_up, now) == Read::closed)) return keeper_is_gone("has closed its end", now);
-  if (stage_ != Stage::working) return;
+  if (set_.happened(pidfd_slot_) != 0 || now >= keeper_.leaving_until()) return keeper_is_gone(now);
+  if (keeper_.leaving()) return;
+  const short socket = set_.happened(socket_slot_);
+  if ((socket & POLLHUP) != 0) outbox_.stop();  // nobody reads answers any more; what it had sent is read as ever, `quit` among it
+  if (socket != 0 && read_requests(requests_per_wake_up, now) == Read::closed) keeper_.kill("has closed its end", now);
+  if (stage_ != Stage::working || keeper_.leaving()) return;
   if (keeper_.watchdog.ask(now)) outbox_.are_you_there();
-  if (keeper_.watchdog.expired(now)) keeper_is_gone("has not answered", now);
+  if (keeper_.watchdog.expired(now)) keeper_.kill("has not answered", now);
 }
 
-void Holder::keeper_is_gone(const char* why, Moment now) {
-  keeper_.kill();
+void Holder::keeper_is_gone(Moment now) {
   reap();
   outbox_.stop();
-  // All that it had still sent is done first. (One that was only just killed might go on for a moment: so not without end.)
+  // All that it had still sent is done first. (One that has not ended yet might go on for a moment: so not without end.)
   while (read_requests(requests_per_wake_up, now) == Read::some && stage_ != Stage::ended && clock_now() - now < drain_most) {
   }
   if (stage_ == Stage::ended) return;
-  keeper_.bury(why, now);
+  keeper_.bury(now);
   if (stage_ == Stage::taking_over) {
     log_.line("the keeper has gone before it had handed everything over");
     stage_ = Stage::failed;

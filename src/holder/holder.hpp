@@ -17,7 +17,7 @@ namespace vmline::holder {
 class Holder {
  public:
   static constexpr Milliseconds pump_after{1000};  ///< without a keeper, before lines are pumped here
-  static constexpr Milliseconds drain_most{100};  ///< reading what a dead keeper had sent
+  static constexpr Milliseconds drain_most{100};   ///< reading what a dead keeper had sent
   static constexpr int requests_per_wake_up = 64;
 
   /// `held` is an empty table in zeroed memory. `signals` tells of children's deaths; `succeeded` is the socket to a living keeper, with
@@ -36,7 +36,7 @@ class Holder {
   void serve(Moment now);
   void reap();
   void watch_keeper(Moment now);
-  void keeper_is_gone(const char* why, Moment now);
+  void keeper_is_gone(Moment now);
   void pump(Moment now);
   void note_pump_locks();
 

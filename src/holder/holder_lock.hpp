@@ -12,10 +12,14 @@ class HolderLock {
   static constexpr Milliseconds retry{5};
   static constexpr Milliseconds patience{10'000};  ///< a holder that is being killed can hang in the kernel for a while
 
+  static constexpr Milliseconds moment_of_death{100};
+
   /// Opens the file; false with errno.
   bool open(const char* directory);
   /// Takes the lock if nobody has it.
   bool take();
+  /// The same, but for `moment_of_death` what is left of a killed holder may have it: its end, or a child that it had just forked.
+  bool take_soon();
   [[nodiscard]] bool taken() const { return taken_; }
   [[nodiscard]] int fd() const { return file_.get(); }
 

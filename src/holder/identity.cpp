@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Who a child is, out of /proc, into a file beside the line's other files.
 #include "holder/identity.hpp"
 
 #include <errno.h>

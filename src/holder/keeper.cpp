@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// How a keeper begins and ends, and the delays between short lives.
 #include "holder/keeper.hpp"
 
 #include <errno.h>
@@ -47,6 +48,8 @@ void Keeper::start(const Locks& locks, Moment now) {
   pidfd_ = static_cast<UniqueFd&&>(pidfd);
   socket_ = static_cast<UniqueFd&&>(ours);
   there_ = false;
+  why_ = "has ended";
+  leaving_until_ = never;
   born_ = now;
   ++number_;
   watchdog.heard(now);
@@ -66,7 +69,10 @@ void Keeper::identify(int pid, UniqueFd pidfd) {
   pidfd_ = static_cast<UniqueFd&&>(pidfd);
 }
 
-void Keeper::kill() const {
+void Keeper::kill(const char* why, Moment now) {
+  if (leaving()) return;
+  why_ = why;
+  leaving_until_ = now + (pidfd_ ? patience : Milliseconds(0));
   if (pidfd_) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
 }
 
@@ -79,7 +85,7 @@ void Keeper::plan(Milliseconds delay, Moment now) {
   start_at_ = now + delay;
 }
 
-void Keeper::bury(const char* why, Moment now) {
+void Keeper::bury(Moment now) {
   if (there_) absent_since_ = now;
   // Killed from outside is no crash of its own: the next one waits for 10 ms at the most.
   const bool killed = status_ >= 0 && WIFSIGNALED(status_) && WTERMSIG(status_) == SIGKILL;
@@ -91,8 +97,10 @@ void Keeper::bury(const char* why, Moment now) {
     const Milliseconds longest = killed ? first_delay : longest_delay;
     if (delay > longest) delay = longest;
   }
-  if (now - born_ < short_life) plan(delay, now);
-  else start_at_ = now;
+  if (now - born_ < short_life)
+    plan(delay, now);
+  else
+    start_at_ = now;
 
   char how[64];
   if (status_ >= 0 && WIFSIGNALED(status_)) {
@@ -100,12 +108,13 @@ void Keeper::bury(const char* why, Moment now) {
   } else if (status_ >= 0) {
     ::snprintf(how, sizeof(how), "exit status %d", WEXITSTATUS(status_));
   } else {
-    ::snprintf(how, sizeof(how), "not ended yet");
+    ::snprintf(how, sizeof(how), "its status is not known");
   }
-  log_.line("keeper %d %s (%s); the next one starts in %lld ms", pid_, why, how, static_cast<long long>(delay.count()));
+  log_.line("keeper %d %s (%s); the next one starts in %lld ms", pid_, why_, how, static_cast<long long>(delay.count()));
   socket_.reset();
   pidfd_.reset();
   there_ = false;
+  leaving_until_ = never;
 }
 
 }  // namespace vmline::holder

@@ -12,9 +12,10 @@ namespace vmline::holder {
 
 class Keeper {
  public:
-  static constexpr Milliseconds short_life{1000};   ///< one that lived less makes the next one wait
-  static constexpr Milliseconds first_delay{10};    ///< doubled from one short life to the next
+  static constexpr Milliseconds short_life{1000};  ///< one that lived less makes the next one wait
+  static constexpr Milliseconds first_delay{10};   ///< doubled from one short life to the next
   static constexpr Milliseconds longest_delay{1000};
+  static constexpr Milliseconds patience{100};  ///< for one that was killed to end
 
   /// `argv` ends with a null pointer and lives as long as the holder.
   Keeper(char** argv, Log& log) : argv_(argv), log_(log) {}
@@ -44,10 +45,13 @@ class Keeper {
   [[nodiscard]] Moment absent_since() const { return absent_since_; }
   void set_absent_since(Moment now) { absent_since_ = now; }
 
-  /// It must not go on, whatever it is doing. After this it never runs an instruction of its own again, though it may take long to end.
-  void kill() const;
+  /// It must not go on, whatever it is doing: SIGKILL. It never runs an instruction of its own again, but can take long to end when it
+  /// hangs in the kernel on a frozen disk: after `patience` it counts as dead all the same (the line's lock decides, not waitpid).
+  void kill(const char* why, Moment now);
+  [[nodiscard]] bool leaving() const { return leaving_until_ != never; }
+  [[nodiscard]] Moment leaving_until() const { return leaving_until_; }
   /// It has ended, all that it had sent has been read: closes its end and plans the next one's start.
-  void bury(const char* why, Moment now);
+  void bury(Moment now);
   /// A child of ours has ended: if it was this one, remembers how.
   void reaped(int pid, int status);
 
@@ -65,6 +69,8 @@ class Keeper {
   int status_ = -1;
   std::uint64_t number_ = 0;
   bool there_ = false;
+  const char* why_ = "has ended";
+  Moment leaving_until_ = never;
   Moment born_{0};
   Moment absent_since_{0};
   Moment start_at_{0};

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Accepting, and the arithmetic of who still has room.
 #include "holder/listeners.hpp"
 
 #include <errno.h>
@@ -15,7 +16,8 @@ namespace vmline::holder {
 
 namespace {
 
-/// Sends a sentence and closes. What the client has typed is thrown away first: closed with unread bytes it would see a reset, not the sentence.
+/// Sends a sentence and closes. What the client has typed is thrown away first: closed with unread bytes it would see a reset, not the
+/// sentence.
 void send_and_close(int client, const char* text, int length) {
   char typed[4096];
   for (int i = 0; i < 64 && ::recv(client, typed, sizeof(typed), MSG_DONTWAIT) > 0; ++i) {
@@ -71,7 +73,8 @@ bool Listeners::room() const {
 
 void Listeners::say_too_many(int client, const char* line) const {
   char text[256];
-  const int length = ::snprintf(text, sizeof(text), "vmline: %.64s/%s: too many clients (%zu); try again later\r\n", vm_, line, held_.clients());
+  const int length =
+      ::snprintf(text, sizeof(text), "vmline: %.64s/%s: too many clients (%zu); try again later\r\n", vm_, line, held_.clients());
   send_and_close(client, text, length);
 }
 

@@ -11,8 +11,8 @@ namespace vmline::holder {
 
 class Listeners {
  public:
-  static constexpr int most = 32;          ///< listeners at a time: one per line and some
-  static constexpr int per_wake_up = 32;   ///< clients accepted from one listener before everybody else has a turn
+  static constexpr int most = 32;            ///< listeners at a time: one per line and some
+  static constexpr int per_wake_up = 32;     ///< clients accepted from one listener before everybody else has a turn
   static constexpr Milliseconds pause{100};  ///< before a listener that cannot accept is asked again
 
   /// `vm` is named in the sentence to a refused client.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Lines to stderr, by ourselves or by a child where that could hang.
 #include "holder/log.hpp"
 
 #include <linux/close_range.h>
@@ -12,7 +13,7 @@
 namespace vmline::holder {
 
 Log::Log() : refilled_(clock_now()) {
-  struct stat status {};
+  struct stat status{};
   file_ = ::fstat(STDERR_FILENO, &status) == 0 && S_ISREG(status.st_mode);
 }
 

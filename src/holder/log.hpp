@@ -8,9 +8,9 @@ namespace vmline::holder {
 
 class Log {
  public:
-  static constexpr int burst = 20;                       ///< lines at once; then one each `refill`
+  static constexpr int burst = 20;  ///< lines at once; then one each `refill`
   static constexpr Milliseconds refill{500};
-  static constexpr int writers_max = 4;                  ///< children that hang on a frozen disk at a time
+  static constexpr int writers_max = 4;  ///< children that hang on a frozen disk at a time
 
   /// Looks at what stderr is.
   Log();

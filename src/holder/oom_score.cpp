@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// /proc/self/oom_score_adj, read and written without stdio, which would allocate.
 #include "holder/oom_score.hpp"
 
 #include <fcntl.h>

@@ -4,7 +4,7 @@
 
 namespace vmline::holder {
 
-inline constexpr int oom_score_less = 500;  ///< by how much the holder's and keeper's score is lower than what they were born with
+inline constexpr int oom_score_less = 500;    ///< by how much the holder's and keeper's score is lower than what they were born with
 inline constexpr int oom_score_least = -999;  ///< -1000 would mean: never
 
 /// This process's oom_score_adj; false when it cannot be read.

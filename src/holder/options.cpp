@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The words of the command line, one after the other.
 #include "holder/options.hpp"
 
 #include <fcntl.h>

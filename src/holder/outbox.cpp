@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What comes next, for a keeper that is being told all and for one that is told the news.
 #include "holder/outbox.hpp"
 
 #include <string.h>
@@ -121,20 +122,11 @@ void Outbox::sent(const Next& next) {
       first_ = (first_ + 1) % ring;
       --count_;
       return;
-    case Kind::held:
-      return held_.told(next.index);
-    case Kind::process:
-      next.process->told = true;
-      return;
-    case Kind::end:
-      next.process->told_end = true;
-      return;
-    case Kind::ready:
-      ready_told_ = true;
-      return;
-    case Kind::ask:
-      ask_ = false;
-      return;
+    case Kind::held: return held_.told(next.index);
+    case Kind::process: next.process->told = true; return;
+    case Kind::end: next.process->told_end = true; return;
+    case Kind::ready: ready_told_ = true; return;
+    case Kind::ask: ask_ = false; return;
   }
 }
 
@@ -146,17 +138,10 @@ bool Outbox::flush(int socket, Moment now) {
   for (int i = 0; i < messages_per_wake_up; ++i) {
     if (!next(message)) return true;
     switch (send_message(socket, message.message, message.fd)) {
-      case Sent::done:
-        sent(message);
-        break;
-      case Sent::full:
-        wants_room_ = true;
-        return true;
-      case Sent::wait:
-        again_ = now + pause;
-        return true;
-      case Sent::broken:
-        return false;
+      case Sent::done: sent(message); break;
+      case Sent::full: wants_room_ = true; return true;
+      case Sent::wait: again_ = now + pause; return true;
+      case Sent::broken: return false;
     }
   }
   wants_room_ = true;

@@ -11,9 +11,9 @@ namespace vmline::holder {
 
 class Outbox {
  public:
-  static constexpr int ring = 128;              ///< answers that wait for room in the socket
+  static constexpr int ring = 192;  ///< answers that wait for room in the socket
   static constexpr int messages_per_wake_up = 512;
-  static constexpr Milliseconds pause{10};      ///< after ETOOMANYREFS
+  static constexpr Milliseconds pause{10};  ///< after ETOOMANYREFS
 
   Outbox(HeldTable& held, Processes& processes) : held_(held), processes_(processes) {}
 
@@ -28,8 +28,8 @@ class Outbox {
   void pong(std::uint32_t id) { answer(wire::Type::pong, id, 0, 0, nullptr); }
   void started(const StartResult& result);
   void are_you_there() { ask_ = true; }
-  /// Whether another request may be read: its answer has a place.
-  [[nodiscard]] bool room() const { return count_ < ring; }
+  /// Whether another request may be read: its answer has a place, beside those to every start that can be under way.
+  [[nodiscard]] bool room() const { return count_ + static_cast<int>(Processes::size) < ring; }
 
   /// Sends what the socket takes. False: the other side is gone.
   bool flush(int socket, Moment now);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// sendmsg and recvmsg with SCM_RIGHTS, and what each of their errors means for a pair of processes that both can die.
 #include "holder/passing.hpp"
 
 #include <errno.h>
@@ -34,16 +35,14 @@ Sent send_message(int socket, const wire::Message& message, int fd) {
   }
   if (::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) return Sent::done;
   switch (errno) {
-    case EAGAIN:
-      return Sent::full;
+    case EAGAIN: return Sent::full;
     case ETOOMANYREFS:
     case ENOBUFS:
     case ENOMEM:
     case EINTR:
     case ECONNRESET:  // told once, on whichever call comes first; the next call tells how it really stands
       return Sent::wait;
-    default:
-      return Sent::broken;
+    default: return Sent::broken;
   }
 }
 

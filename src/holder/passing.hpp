@@ -19,8 +19,8 @@ Sent send_message(int socket, const wire::Message& message, int fd);
 
 enum class Received {
   message,
-  nothing,    ///< none there
-  reset,      ///< the other side died with messages unread: what it had sent is still to be read
+  nothing,  ///< none there
+  reset,    ///< the other side died with messages unread: what it had sent is still to be read
   closed,
   malformed,  ///< not a message of this protocol; read and thrown away
 };

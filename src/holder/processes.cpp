@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The table of processes, and starting one from its record.
 #include "holder/processes.hpp"
 
 #include <errno.h>
@@ -17,7 +18,7 @@ class MappedRecord {
  public:
   explicit MappedRecord(int memfd) {
     constexpr int seals = F_SEAL_WRITE | F_SEAL_SHRINK;
-    struct stat status {};
+    struct stat status{};
     const int there = ::fcntl(memfd, F_GET_SEALS);
     if (there < 0 || (there & seals) != seals || ::fstat(memfd, &status) != 0) return;
     if (status.st_size <= 0 || static_cast<std::size_t>(status.st_size) > wire::start_record_max) return;

@@ -15,14 +15,14 @@ namespace vmline::holder {
 struct Process {
   char name[wire::name_size] = {};
   bool used = false;
-  bool child = false;     ///< ours: its status comes by waitpid; else only its pidfd tells
+  bool child = false;  ///< ours: its status comes by waitpid; else only its pidfd tells
   bool ended = false;
-  bool told = false;      ///< the keeper knows of it
+  bool told = false;  ///< the keeper knows of it
   bool told_end = false;
   int pid = 0;
   int status = -1;
   UniqueFd pidfd;
-  UniqueFd failure;       ///< read end of the pipe that exec closes; there as long as it is not known whether the start worked
+  UniqueFd failure;  ///< read end of the pipe that exec closes; there as long as it is not known whether the start worked
   std::uint32_t start_id = 0;
   std::uint64_t starter = 0;  ///< the keeper that asked for it, by number
   int failure_slot = PollSet::none;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Taking a line up, moving its bytes, and giving up the oldest when there is no room.
 #include "holder/pump.hpp"
 
 #include <errno.h>
@@ -28,7 +29,7 @@ UniqueFd open_again(int fd, int flags) {
 }
 
 bool take_lock(int fd) {
-  struct flock whole {};
+  struct flock whole{};
   whole.l_type = F_WRLCK;
   whole.l_whence = SEEK_SET;
   return ::fcntl(fd, F_OFD_SETLK, &whole) == 0;

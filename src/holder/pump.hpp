@@ -13,10 +13,10 @@ namespace vmline::holder {
 
 class Pump {
  public:
-  static constexpr std::size_t piece = 256u << 10;    ///< bytes moved, or given up, by one call
+  static constexpr std::size_t piece = 256u << 10;  ///< bytes moved, or given up, by one call
   static constexpr int pieces_per_wake_up = 8;
-  static constexpr Milliseconds retry{100};           ///< when the tmpfs has no room, or when the line cannot be taken yet
-  static constexpr Milliseconds lock_retry{10};       ///< a keeper that is being killed lets its lock go within milliseconds
+  static constexpr Milliseconds retry{100};      ///< when the tmpfs has no room, or when the line cannot be taken yet
+  static constexpr Milliseconds lock_retry{10};  ///< a keeper that is being killed lets its lock go within milliseconds
 
   void allow(const char* line, std::uint64_t backlog, Milliseconds stall_limit);
   [[nodiscard]] bool allowed() const { return line_[0] != 0; }
@@ -55,7 +55,7 @@ class Pump {
   std::uint64_t low_ = 0;    ///< the spool holds [low, size)
   std::uint64_t limit_ = 0;  ///< bytes it may hold
   Moment full_since_ = never;
-  bool giving_up_ = false;   ///< the one stall is over; there is no second
+  bool giving_up_ = false;  ///< the one stall is over; there is no second
   bool upstream_ended_ = false;
   Moment again_{0};
   int slot_ = PollSet::none;

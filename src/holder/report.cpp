@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// JSON by hand: there is no library in this process.
 #include "holder/report.hpp"
 
 #include <stdio.h>

@@ -10,7 +10,9 @@ namespace vmline::holder {
 namespace {
 
 /// A line's name as it stands in names: short enough that they fit.
-bool is_line(const char* name) { return *name != 0 && ::strchr(name, ':') == nullptr && ::strlen(name) + sizeof(wire::pipe_out_prefix) <= wire::name_size; }
+bool is_line(const char* name) {
+  return *name != 0 && ::strchr(name, ':') == nullptr && ::strlen(name) + sizeof(wire::pipe_out_prefix) <= wire::name_size;
+}
 
 bool begins_with(const char* name, const char* prefix) { return ::strncmp(name, prefix, ::strlen(prefix)) == 0; }
 
@@ -26,15 +28,10 @@ Holder::Read Holder::read_requests(int most, Moment now) {
         handle(message, static_cast<UniqueFd&&>(fd), now);
         if (stage_ == Stage::ended) return Read::all;
         break;
-      case Received::malformed:
-        log_.line("a message that is none came from the keeper");
-        break;
-      case Received::reset:
-        break;
-      case Received::nothing:
-        return Read::all;
-      case Received::closed:
-        return Read::closed;
+      case Received::malformed: log_.line("a message that is none came from the keeper"); break;
+      case Received::reset: break;
+      case Received::nothing: return Read::all;
+      case Received::closed: return Read::closed;
     }
   }
   return Read::some;
@@ -48,29 +45,20 @@ void Holder::handle(const wire::Message& message, UniqueFd fd, Moment now) {
   keeper_.heard(now);
   const char* name = message.name;
   switch (message.type) {
-    case wire::Type::hold:
-      return outbox_.done(message.id, hold(message, static_cast<UniqueFd&&>(fd)));
-    case wire::Type::drop:
-      return drop(name);
+    case wire::Type::hold: return outbox_.done(message.id, hold(message, static_cast<UniqueFd&&>(fd)));
+    case wire::Type::drop: return drop(name);
     case wire::Type::refuse:
-      if (const HeldTable::Index index = held_.find(name); index != 0 && held_.entry(index).kind == wire::Kind::client) listeners_.refuse(index);
+      if (const HeldTable::Index index = held_.find(name); index != 0 && held_.entry(index).kind == wire::Kind::client)
+        listeners_.refuse(index);
       return;
-    case wire::Type::start:
-      return start(message, static_cast<UniqueFd&&>(fd));
+    case wire::Type::start: return start(message, static_cast<UniqueFd&&>(fd));
     case wire::Type::watch:
       return outbox_.done(message.id, processes_.watch(name, static_cast<int>(message.a), static_cast<UniqueFd&&>(fd)));
-    case wire::Type::forget:
-      return processes_.forget(name);
-    case wire::Type::ping:
-      return outbox_.pong(message.id);
-    case wire::Type::pump:
-      return outbox_.done(message.id, allow_pump(message));
-    case wire::Type::release_pump:
-      release_pump(name);
-      return outbox_.done(message.id, 0);
-    case wire::Type::settings:
-      take_settings(message);
-      return outbox_.done(message.id, 0);
+    case wire::Type::forget: return processes_.forget(name);
+    case wire::Type::ping: return outbox_.pong(message.id);
+    case wire::Type::pump: return outbox_.done(message.id, allow_pump(message));
+    case wire::Type::release_pump: release_pump(name); return outbox_.done(message.id, 0);
+    case wire::Type::settings: take_settings(message); return outbox_.done(message.id, 0);
     case wire::Type::keeper:
       if (!fd) return outbox_.done(message.id, EMFILE);
       if (stage_ != Stage::taking_over) return outbox_.done(message.id, EINVAL);
@@ -83,11 +71,8 @@ void Holder::handle(const wire::Message& message, UniqueFd fd, Moment now) {
       outbox_.go_on(keeper_.number());
       stage_ = Stage::working;
       return outbox_.done(message.id, 0);
-    case wire::Type::quit:
-      stage_ = Stage::ended;
-      return;
-    default:
-      return;  // `here`, and what a newer keeper knows and we do not
+    case wire::Type::quit: stage_ = Stage::ended; return;
+    default: return;  // `here`, and what a newer keeper knows and we do not
   }
 }
 
@@ -95,8 +80,8 @@ int Holder::hold(const wire::Message& message, UniqueFd fd) {
   if (!fd) return EMFILE;
   const wire::Kind kind = static_cast<wire::Kind>(message.a);
   if (message.a < 0 || message.a > static_cast<std::int64_t>(wire::Kind::client) || message.name[0] == 0) return EINVAL;
-  if (kind == wire::Kind::listener && !(begins_with(message.name, wire::listener_prefix) &&
-                                        is_line(message.name + sizeof(wire::listener_prefix) - 1))) {
+  if (kind == wire::Kind::listener &&
+      !(begins_with(message.name, wire::listener_prefix) && is_line(message.name + sizeof(wire::listener_prefix) - 1))) {
     return EINVAL;
   }
   if (kind == wire::Kind::client && !begins_with(message.name, wire::client_prefix)) return EINVAL;
@@ -120,8 +105,8 @@ void Holder::start(const wire::Message& message, UniqueFd record) {
   StartResult failed;
   failed.id = message.id;
   failed.number = message.name[0] == 0 ? EINVAL
-                                       : processes_.start(message.name, message.id, keeper_.number(), static_cast<UniqueFd&&>(record), held_,
-                                                          original_, locks_, failed.step);
+                                       : processes_.start(message.name, message.id, keeper_.number(), static_cast<UniqueFd&&>(record),
+                                                          held_, original_, locks_, failed.step);
   if (failed.number == 0) return;
   if (message.name[0] == 0) failed.step = wire::StartStep::record;
   outbox_.started(failed);

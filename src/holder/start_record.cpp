@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Counts first, then every string's end, then what the strings must be.
 #include "holder/start_record.hpp"
 
 #include <string.h>
@@ -81,6 +82,7 @@ bool read_start_record(const std::byte* data, std::size_t size, StartPlan& plan)
   for (std::uint32_t i = 0; i < header.actions; ++i) {
     plan.strings[i] = strings.take();
     if (plan.strings[i] == nullptr) return false;
+    if (plan.actions[i].source == wire::Source::path && plan.strings[i][0] != '/') return false;
   }
   if (!strings.at_end()) return false;
   if (plan.directory[0] == 0) plan.directory = "/";

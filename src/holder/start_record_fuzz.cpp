@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // No record, whatever is in it, makes the reader look outside of it; what it accepts can be walked to the end.
+#include "holder/start_record.hpp"
+
 #include <cstring>
 #include <memory>
 
 #include "base/check.hpp"
-#include "holder/start_record.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace vmline::holder;

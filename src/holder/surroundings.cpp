@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Signals, descriptors, limits and the session of the process itself.
 #include "holder/surroundings.hpp"
 
 #include <fcntl.h>
@@ -64,11 +65,11 @@ Original settle_in(Birth birth) {
 UniqueFd take_signals() {
   // SIGTERM too: whoever wants the VM gone asks the keeper; a holder that ended by itself would only be replaced.
   for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGPIPE, SIGXFSZ, SIGTSTP, SIGTTIN, SIGTTOU}) {
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = SIG_IGN;
     ::sigaction(signal, &action, nullptr);
   }
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = SIG_DFL;  // a launcher may have ignored it, and then there would be no statuses
   ::sigaction(SIGCHLD, &action, nullptr);
   sigset_t children;
