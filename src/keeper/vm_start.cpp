@@ -64,7 +64,7 @@ asio::awaitable<Result<>> Vm::all_held() {
     *outcome = {true, error};
     changed_.notify();
   });
-  bool answered = co_await changed_.wait_for(std::chrono::seconds(10), [outcome] { return outcome->done; });
+  bool answered = co_await changed_.wait_for(std::chrono::seconds(10), [&outcome] { return outcome->done; });
   if (!answered) co_return fail("the holder does not answer", ErrorKind::timed_out);
   if (outcome->error != 0) co_return std::unexpected(Error::system("hold what must outlive us", outcome->error));
   co_return Result<>{};
@@ -168,7 +168,10 @@ Result<> Vm::make_endpoints() {
 
 Result<> Vm::connect_line(Line& line, const vmm::LinePlan& plan) {
   const std::string& name = plan.name;
-  parts_.holder.hold("spool:" + name, line.spool().fd());
+  // The holder gets an open of its own: the line's lock is on ours, and a description that is handed on outlives us, lock and all.
+  TRY_ASSIGN(UniqueFd spool, os::open_file("spool", line.spool().file_path(), O_RDWR | O_NOFOLLOW));
+  parts_.holder.hold("spool:" + name, spool.get());
+  held_["spool:" + name] = std::move(spool);
   parts_.holder.hold("note:" + name, line.spool().note_fd());
   if (plan.upstream == api::UpstreamKind::listen) return listen_for(line, plan);
   if (plan.upstream == api::UpstreamKind::dial) return {};  // once the monitor has bound its socket: dial_lines
@@ -259,7 +262,7 @@ asio::awaitable<Result<>> Vm::start_monitor() {
       outcome->result = std::move(result);
       changed_.notify();
     });
-    bool answered = co_await changed_.wait_for(std::chrono::seconds(30), [outcome] { return outcome->result.has_value(); });
+    bool answered = co_await changed_.wait_for(std::chrono::seconds(30), [&outcome] { return outcome->result.has_value(); });
     if (!answered) co_return fail(fmt::format("start {}: the holder does not answer", process.argv[0]), ErrorKind::timed_out);
     if (!*outcome->result) co_return std::unexpected(outcome->result->error().because(process.argv[0]));
     HeldProcess child = std::move(**outcome->result);
