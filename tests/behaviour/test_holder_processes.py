@@ -7,7 +7,7 @@ import signal
 import subprocess
 
 from fake_keeper import PATH, memfd, start_record
-from holder_setup import directory, holder, holders, start  # noqa: F811
+from holder_setup import alive, directory, holder, holders, start, until  # noqa: F811
 
 
 def test_a_name_is_taken_until_its_end_has_been_told(holder):
@@ -48,6 +48,7 @@ def test_a_process_that_ends_while_there_is_no_keeper(holder):
     os.kill(holder.pid, signal.SIGSTOP)
     keeper.kill()
     os.kill(answer.a, signal.SIGKILL)
+    until(lambda: not alive(answer.a))
     os.kill(holder.pid, signal.SIGCONT)
     keeper = holder.greeted()
     assert keeper.processes["monitor"].b == 1 and keeper.ended["monitor"].b == signal.SIGKILL
