@@ -20,8 +20,9 @@ def boot(number, lines, identity=None, ending=b'REBOOT'):
     return banner(number, identity) + expected_lines(number, 1, lines) + b'%s lines=%d\r\n' % (ending, lines)
 
 
-STREAM = (boot(1, 40) + banner(2, cmdline=b'') + b'READY\r\n' + expected_lines(2, 1, 2) + b'ECHO a b\r\n' + b'QUERIES ' + QUERIES + b'\r\n' +
-          expected(2, 3) + b'BYTES ' + ALL_BYTES + b'\r\n' + b'STATUS boot=2 monitor=qemu button=yes flood=off lines=3\r\n' + expected(2, 4) + b'STOPPED lines=4\r\n' +
+STREAM = (boot(1, 40) + banner(2, cmdline=b'') + b'READY\r\n' + expected_lines(2, 1, 2) + b'ECHO a b\r\n' +
+          b'QUERIES ' + QUERIES + b'\r\n' + expected(2, 3) + b'BYTES ' + ALL_BYTES + b'\r\n' +
+          b'STATUS boot=2 monitor=qemu button=yes flood=off lines=3\r\n' + expected(2, 4) + b'STOPPED lines=4\r\n' +
           b'BUTTON\r\nOFF lines=4\r\n' + boot(1, 3, 99))
 
 
