@@ -119,8 +119,9 @@ void HolderLink::watch_holder() {
   holder_watch_ = std::make_unique<Watch>(loop_, holder_pidfd_.get());
   holder_watch_->wait(Watch::For::read, [this] {
     // What it had still sent is read first: raw clients it had accepted among it.
+    pid_t ended = holder_pid_;
     receive();
-    replace("it ended");
+    if (holder_pid_ == ended) replace("it ended");
   });
 }
 

@@ -72,7 +72,7 @@ void Vm::monitor_events(const std::vector<vmm::MonitorEvent>& events) {
     json::object details{{"text", event.text}};
     events_->add("monitor", details, event.at);
     if (event.begins_boot) {
-      begin_boot("guest reboot", event.at);
+      begin_boot(busy_ == "reset" || busy_ == "reboot" ? "reset" : "guest reboot", event.at);
       if (state_.state == "ready") set_state("running", "the guest rebooted");
     } else if (event.kind == vmm::MonitorEvent::Kind::paused && (state_.state == "running" || state_.state == "ready")) {
       set_state("paused", "");

@@ -57,7 +57,11 @@ asio::awaitable<Result<>> Vm::act(vmm::StopStep::Action action) {
   auto gone = [this]() -> asio::awaitable<void> {
     while (monitor_is_up_) co_await changed_.wait();
   };
-  auto answer = co_await ((action == Action::power_button ? monitor_->power_button() : monitor_->quit()) || gone());
+  // (By a variable: GCC 12 destroys a temporary in a conditional inside a co_await twice.)
+  asio::awaitable<Result<>> asked;
+  if (action == Action::power_button) asked = monitor_->power_button();
+  else asked = monitor_->quit();
+  auto answer = co_await (std::move(asked) || gone());
   if (answer.index() == 1) co_return Result<>{};
   co_return std::get<0>(std::move(answer));
 }
