@@ -21,6 +21,7 @@ class Condition {
     co_await timer_.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
   }
 
+  /// (GCC 12 destroys a temporary lambda in a co_await twice: capture by reference only, nothing with a destructor.)
   /// Returns when `predicate` holds (true) or the time is over (false). It is looked at after each notify().
   template <class Predicate>
   boost::asio::awaitable<bool> wait_for(std::chrono::milliseconds limit, Predicate predicate) {

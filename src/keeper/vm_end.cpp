@@ -61,7 +61,7 @@ asio::awaitable<std::vector<std::string>> Vm::log_tail() {
       changed_.notify();
     });
   });
-  co_await changed_.wait_for(2s, [outcome] { return outcome->done; });
+  co_await changed_.wait_for(2s, [&outcome] { return outcome->done; });
   co_return outcome->lines;
 }
 
@@ -137,7 +137,7 @@ asio::awaitable<void> Vm::finish() {
       changed_.notify();
     });
   });
-  co_await changed_.wait_for(5s, [written] { return *written; });
+  co_await changed_.wait_for(5s, [&written] { return *written; });
   // What a full or frozen disk did not take stays in the spool: the next start goes on with it.
   clean_up(!journaled);
   if (!journaled) parts_.log.warning("the journal is not complete yet: what it lacks stays in " + parts_.memory_dir);
@@ -216,7 +216,8 @@ asio::awaitable<void> Vm::run(HolderLink::Inheritance inheritance) {
   auto begun = fresh ? co_await begin() : co_await take_up();
   bool up = begun.has_value();
   if (!begun) {
-    co_await give_up(begun.error().because((fresh ? "start " : "take up ") + parts_.name));
+    Error error = begun.error().because((fresh ? "start " : "take up ") + parts_.name);
+    co_await give_up(error);
   } else if (plan_.processes.empty() || monitor_is_up_) {
     report({{"result", "ok"}, {"state", state_.state}});
   }
@@ -243,7 +244,8 @@ asio::awaitable<void> Vm::run(HolderLink::Inheritance inheritance) {
     }
     auto restarted = co_await start_again();
     if (!restarted) {
-      co_await give_up(restarted.error().because("start " + parts_.name + " again"));
+      Error error = restarted.error().because("start " + parts_.name + " again");
+      co_await give_up(error);
       break;
     }
   }
