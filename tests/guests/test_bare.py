@@ -67,7 +67,8 @@ class Machine:
     def _arguments(self, program, guest, cmdline):
         if self.kind == 'qemu':
             return [program, '-machine', 'q35,accel=tcg', '-m', '64', '-nodefaults', '-vga', 'none', '-display', 'none',
-                    '-bios', 'qboot.rom', '-qmp', f'unix:{self.socket},server=on,wait=off', '-serial', 'stdio', '-kernel', guest, '-append', cmdline]
+                    '-bios', 'qboot.rom', '-qmp', f'unix:{self.socket},server=on,wait=off', '-serial', 'stdio',
+                    '-kernel', guest, '-append', cmdline]
         if self.kind == 'firecracker':
             config = {'boot-source': {'kernel_image_path': guest, 'boot_args': cmdline}, 'drives': [],
                       'machine-config': {'vcpu_count': 1, 'mem_size_mib': 64}}

@@ -51,7 +51,8 @@ def test_boots_reboots_and_powers_off(tmp_path):
     kernel = subprocess.run([HERE / 'linux/make-initramfs.sh', initramfs], check=True, capture_output=True, text=True).stdout.strip()
     process = subprocess.Popen([QEMU, '-machine', 'q35,accel=tcg', '-m', '256', '-nodefaults', '-vga', 'none', '-display', 'none',
                                 '-kernel', kernel, '-initrd', initramfs, '-append', 'console=ttyS0 quiet panic=-1',
-                                '-serial', 'stdio', '-qmp', f'unix:{qmp},server=on,wait=off'], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                                '-serial', 'stdio', '-qmp', f'unix:{qmp},server=on,wait=off'],
+                               stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         console = Console(process)
         console.expect(b'VMRS_READY 10.0.0.2')

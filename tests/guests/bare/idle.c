@@ -6,7 +6,8 @@
 
 enum { io_apic = 0xfec00000u, local_apic = 0xfee00000u };
 enum { id = 0x20, requested = 0x200, end_of_interrupt = 0xb0, spurious = 0xf0, timer = 0x320, timer_count = 0x380, timer_divide = 0x3e0 };
-enum { wake_vector = 0x30, event_vector = 0x31, spurious_vector = 0x3f, vectors = 0x40, com1_pin = 4, pins = 24, timer_ticks = 20 * 1000 * 1000 /* of 1 ns on KVM and QEMU */ };
+enum { wake_vector = 0x30, event_vector = 0x31, spurious_vector = 0x3f, vectors = 0x40 };
+enum { com1_pin = 4, pins = 24, timer_ticks = 20 * 1000 * 1000 /* of 1 ns on KVM and QEMU */ };
 
 void wake_entry(void);
 void event_entry(void);
