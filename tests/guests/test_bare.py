@@ -174,7 +174,7 @@ def test_reboots_20_times(machine, monitor, command):
     vm.hear(b'READY')
     if vm.kind == 'firecracker':  # its way of rebooting is to exit
         vm.type(command)
-        assert vm.end() == (0 if command == b'r' else 1)
+        assert vm.end() in ([0] if command == b'r' else [0, 1])  # after a triple fault it exits with either
         assert vm.checker.boot.ended_by == 'REBOOT'
         return
     for _ in range(20):

@@ -1,15 +1,18 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # make-initramfs.sh OUT: packs busybox and init into an initramfs for Debian's cloud kernel, and prints the path of the kernel that it
-# goes with. Needs linux-image-cloud-amd64, busybox-static, cpio; no root. KERNEL=VERSION chooses among several kernels.
+# goes with. Needs that kernel (tools/guest-kernel says where, installed or only unpacked), busybox-static, cpio; no root.
+# KERNEL=VERSION chooses among several kernels.
 set -eu
 [ $# = 1 ] || { echo "usage: $0 OUT" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 out=$(realpath -m "$1")
-version=${KERNEL:-$(ls /boot | sed -n 's/^vmlinuz-\(.*-cloud-amd64\)$/\1/p' | sort -V | tail -1)}
-kernel=/boot/vmlinuz-$version
+root=$("$here/../../../tools/guest-kernel") || exit 1
+root=${root%/}
+version=${KERNEL:-$(ls "$root/boot" | sed -n 's/^vmlinuz-\(.*-cloud-amd64\)$/\1/p' | sort -V | tail -1)}
+kernel=$root/boot/vmlinuz-$version
 fail() { echo "make-initramfs: $1" >&2; exit 1; }
-[ -n "$version" ] && [ -r "$kernel" ] || fail "no readable kernel $kernel: install linux-image-cloud-amd64"
+[ -n "$version" ] && [ -r "$kernel" ] || fail "no readable kernel $kernel: make setup fetches one"
 command -v cpio >/dev/null || fail "no cpio: install cpio"
 busybox=$(command -v busybox) || fail "no busybox: install busybox-static"
 ! ldd "$busybox" >/dev/null 2>&1 || fail "$busybox needs shared libraries: install busybox-static"
@@ -20,7 +23,7 @@ mkdir -p "$work/tree/bin" "$work/tree/modules" "$work/tree/etc/acpi/PWRF"
 cp "$busybox" "$work/tree/bin/busybox"
 install -m 755 "$here/init" "$work/tree/init"
 for module in acpi/button input/evdev; do # what tells of the power button; built in, in some kernels
-  file=/lib/modules/$version/kernel/drivers/$module.ko
+  file=$root/lib/modules/$version/kernel/drivers/$module.ko
   [ ! -e "$file" ] || cp "$file" "$work/tree/modules/"
 done
 printf '#!/bin/sh\nexec poweroff\n' > "$work/tree/etc/acpi/PWRF/00000080"
