@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The control API over HTTP, by its bytes: every route, every refusal, limits, times, and what a client that leaves changes.
+#include <sys/resource.h>
+
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
@@ -322,6 +324,35 @@ TEST(ControlHttp, ClientsBeyondTheLimitAreToldSoAndTheRestIsNotDisturbed) {
   clients.pop_back();
   EXPECT_TRUE(server.becomes([&] { return server.control->connections() == 2; }));
   EXPECT_EQ(ask(server.connect(), "GET /v1/vm").status, 200);
+}
+
+TEST(ControlHttp, AtTheDescriptorLimitClientsAreTurnedAwayAndServedAgainWhenThereIsRoom) {
+  FakeServer server;
+  UniqueFd served = server.connect(), refused = server.connect();
+  ASSERT_EQ(ask(served, "GET /v1/vm").status, 200);
+  ASSERT_EQ(ask(refused, "GET /v1/vm").status, 200);
+  refused.reset();
+  ASSERT_TRUE(server.becomes([&] { return server.control->connections() == 1; }));
+  rlimit before{};
+  ::getrlimit(RLIMIT_NOFILE, &before);
+  rlimit low{128, before.rlim_max};
+  ::setrlimit(RLIMIT_NOFILE, &low);
+  std::vector<UniqueFd> filling;
+  while (true) {
+    UniqueFd fd(::fcntl(served.get(), F_DUPFD_CLOEXEC, 0));
+    if (!fd) break;
+    filling.push_back(std::move(fd));
+  }
+  filling.pop_back();
+  refused = server.connect();  // takes the last one: the server has none
+  HttpAnswer answer = read_answer(refused);
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_EQ(detail(answer), "there are no descriptors left for another client");
+  EXPECT_TRUE(has_ended(refused));
+  EXPECT_EQ(ask(served, "GET /v1/vm").status, 200);
+  filling.clear();
+  EXPECT_EQ(ask(server.connect(), "GET /v1/vm").status, 200);
+  ::setrlimit(RLIMIT_NOFILE, &before);
 }
 
 TEST(ControlHttp, ClientsThatVanishAtAnyByteLeaveNothingBehind) {

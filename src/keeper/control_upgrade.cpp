@@ -12,9 +12,10 @@ namespace vmline::keeper {
 namespace http = boost::beast::http;
 
 std::expected<std::string, Answer> read_upgrade(const UpgradeRequest& request, Route route) {
-  if (!boost::beast::websocket::is_upgrade(request) || request[http::field::sec_websocket_version] != "13") {
+  if (!boost::beast::websocket::is_upgrade(request) || request.version() != 11 || request[http::field::sec_websocket_version] != "13") {
     return std::unexpected(problem_answer(426, "this path is a WebSocket (RFC 6455, version 13)"));
   }
+  if (request.count(http::field::host) == 0) return std::unexpected(problem_answer(400, "an HTTP/1.1 request has a Host field"));
   if (request[http::field::sec_websocket_key].size() != 24) {
     return std::unexpected(problem_answer(400, "Sec-WebSocket-Key is not 16 bytes in base64"));
   }

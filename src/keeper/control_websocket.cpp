@@ -25,14 +25,15 @@ struct WebSocket::Impl : std::enable_shared_from_this<Impl> {
   Impl(ControlSocket socket, const ControlLimits& its_limits)
       : stream(std::move(socket)),
         sent(stream.get_executor(), asio::steady_timer::time_point::max()),
-        next_ping(stream.get_executor()),
+        timer(stream.get_executor()),
         limits(its_limits) {}
 
   void ping() {
-    next_ping.expires_after(limits.ping);
-    next_ping.async_wait([weak = weak_from_this()](error_code error) {
+    timer.expires_after(limits.ping);
+    timer.async_wait([weak = weak_from_this()](error_code error) {
       auto self = weak.lock();
-      if (!self || error || self->over) return;
+      if (!self || error || self->over || self->leaving) return;
+      if (!self->stream.is_open()) return self->cut_off_soon();
       // A client that does not read gets none behind what waits for it already: it is not dead, its process holds the socket.
       if (!self->sending && !self->pinging) {
         self->pinging = true;
@@ -44,25 +45,45 @@ struct WebSocket::Impl : std::enable_shared_from_this<Impl> {
     });
   }
 
+  /// Beast waits for the client at the end of a closing handshake, and after a protocol error, as long as it takes.
+  void cut_off_soon() {
+    leaving = true;
+    timer.expires_after(limits.leave);
+    timer.async_wait([weak = weak_from_this()](error_code error) {
+      auto self = weak.lock();
+      if (self && !error) self->abort();
+    });
+  }
+
+  void abort() {
+    if (over) return;
+    over = true;
+    timer.cancel();
+    sent.cancel();
+    error_code error;
+    beast::get_lowest_layer(stream).close(error);
+  }
+
   // Without permessage-deflate: the guest's bytes are for a client on this host, and a compressor's window is 64 kB of memory each.
   websocket::stream<ControlSocket, false> stream;
-  beast::flat_buffer received{limits::websocket_message};
+  beast::flat_buffer received{limits::websocket_message + 1};  // full, it would be an error of its own, and not the one that says too long
   asio::steady_timer sent;  ///< never expires; cancelled when the message under way is out
-  asio::steady_timer next_ping;
+  asio::steady_timer timer;  ///< to the next ping; once the connection is being closed, to its end
   ControlLimits limits;
   bool sending = false;
   bool pinging = false;
+  bool leaving = false;
   bool over = false;
 };
 
 WebSocket::WebSocket(ControlSocket socket, const ControlLimits& limits) : impl_(std::make_shared<Impl>(std::move(socket), limits)) {}
 
-WebSocket::~WebSocket() { abort(); }
+WebSocket::~WebSocket() { impl_->abort(); }
 
 asio::awaitable<bool> WebSocket::accept(const UpgradeRequest& request, std::string subprotocol) {
   auto impl = impl_;
   websocket::stream_base::timeout timeout;
-  timeout.handshake_timeout = impl->limits.leave;  // bounds the closing handshake too
+  timeout.handshake_timeout = impl->limits.answer;
   timeout.idle_timeout = websocket::stream_base::none();
   timeout.keep_alive_pings = false;
   impl->stream.set_option(timeout);
@@ -72,6 +93,9 @@ asio::awaitable<bool> WebSocket::accept(const UpgradeRequest& request, std::stri
   }));
   impl->stream.read_message_max(limits::websocket_message);
   impl->stream.auto_fragment(false);  // one message, one frame, one system call
+  impl->stream.control_callback([self = impl.get()](websocket::frame_type kind, beast::string_view) {
+    if (kind == websocket::frame_type::close) self->cut_off_soon();
+  });
   error_code error;
   co_await impl->stream.async_accept(request, to(error));
   impl->stream.set_option(websocket::stream_base::decorator([](websocket::response_type&) {}));
@@ -122,17 +146,13 @@ asio::awaitable<void> WebSocket::close(CloseCode code, std::string_view reason) 
   std::size_t length = std::min<std::size_t>(reason.size(), 123);
   while (length < reason.size() && length > 0 && (static_cast<unsigned char>(reason[length]) & 0xc0) == 0x80) --length;
   why.reason.assign(reason.data(), length);
+  impl->cut_off_soon();
   co_await impl->stream.async_close(why, to(error));
-  abort();
+  impl->abort();
 }
 
 void WebSocket::abort() {
-  if (impl_->over) return;
-  impl_->over = true;
-  impl_->next_ping.cancel();
-  impl_->sent.cancel();
-  error_code error;
-  beast::get_lowest_layer(impl_->stream).close(error);
+  impl_->abort();
 }
 
 void WebSocket::on_hang_up(std::function<void()> handler) {
