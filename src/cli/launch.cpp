@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Makes a VM run; see launch.hpp.
+#include "cli/launch.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/json/serialize.hpp>
+
+#include "base/limits.hpp"
+#include "cli/fields.hpp"
+#include "cli/holder_start.hpp"
+#include "os/files.hpp"
+#include "os/unix_socket.hpp"
+#include "wire/api/spec_json.hpp"
+
+namespace vmline::cli {
+namespace {
+
+bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
+
+/// A path that is too long is told before anything is made.
+Result<> check_paths(const os::Places& places, const api::Spec& spec) {
+  TRY(os::check_socket_path(places.control_socket(spec.name)));
+  for (const api::LineSpec& line : spec.lines) TRY(os::check_socket_path(places.run_dir(spec.name) + "/" + line.name + ".sock"));
+  return {};
+}
+
+std::optional<Offset> first_head(const json::object& vm) {
+  std::vector<json::object> lines = objects_field(vm, "lines");
+  if (lines.empty()) return std::nullopt;
+  return number_field(lines.front(), "head");
+}
+
+Result<json::object> start(const Finder& finder, std::string_view name, const os::CommandLock& lock) {
+  auto started = start_holder(finder.places(), name, finder.progress());
+  if (!started) {
+    // Where another holder lives after all, what is there is its own.
+    if (!holder_lives(finder.places(), name)) (void)clear_run(finder.places(), name);
+    return std::unexpected(started.error());
+  }
+  TRY_ASSIGN(FoundVm found, finder.find(name, &lock));
+  if (!found.running() && text_field(found.vm, "state") == "failed") {
+    std::string reason = text_field(found.vm, "reason");
+    return fail(fmt::format("{} failed{}{}", name, reason.empty() ? "" : ": ", reason));
+  }
+  return std::move(found.vm);
+}
+
+}  // namespace
+
+Result<> clear_run(const os::Places& places, std::string_view name) {
+  TRY_ASSIGN(std::string memory, places.memory_dir(name));
+  TRY(os::remove_tree(memory));
+  return os::remove_tree(places.run_dir(name));
+}
+
+Result<std::string> free_name(const os::Places& places) {
+  TRY_ASSIGN(std::vector<std::string> names, places.names());
+  for (std::size_t number = 1;; ++number) {
+    std::string name = fmt::format("vm{}", number);
+    if (!std::ranges::binary_search(names, name)) return name;
+  }
+}
+
+Result<Launched> launch(const Finder& finder, const api::Spec& spec) {
+  TRY(api::check_spec(spec));
+  const os::Places& places = finder.places();
+  TRY(check_paths(places, spec));
+  TRY_ASSIGN(os::CommandLock lock, finder.lock(spec.name));
+  Launched launched{{}, 0};
+  std::string folder = places.vm_dir(spec.name);
+  std::string spec_path = folder + "/spec.json";
+  std::optional<std::string> spec_before;
+  bool is_new = !exists(folder);
+  if (!is_new) {
+    TRY_ASSIGN(FoundVm found, finder.find(spec.name, &lock));
+    if (found.running()) {
+      return fail(fmt::format("{} is {} already; stop it first, or give another name", spec.name, text_field(found.vm, "state")), ErrorKind::conflict);
+    }
+    launched.begin = first_head(found.vm);
+    auto stored = os::read_file(spec_path, limits::spec_file);
+    if (stored) spec_before = *std::move(stored);
+  }
+  auto attempt = [&]() -> Result<> {
+    TRY(os::make_folders(folder, 0700));
+    TRY(os::write_file(spec_path, json::serialize(api::to_json(spec)) + "\n"));
+    TRY_ASSIGN(launched.vm, start(finder, spec.name, lock));
+    return {};
+  };
+  auto done = attempt();
+  if (done) return launched;
+  if (is_new) {
+    (void)os::remove_tree(folder);
+  } else if (spec_before) {
+    (void)os::write_file(spec_path, *spec_before);
+  }
+  return std::unexpected(done.error());
+}
+
+Result<Launched> launch_again(const Finder& finder, std::string_view name) {
+  TRY(finder.check_exists(name));
+  TRY_ASSIGN(os::CommandLock lock, finder.lock(name));
+  TRY_ASSIGN(FoundVm found, finder.find(name, &lock));
+  if (found.running()) return fail(fmt::format("{} is {} already", name, text_field(found.vm, "state")), ErrorKind::conflict);
+  if (!exists(finder.places().vm_dir(name) + "/spec.json")) {
+    return fail(fmt::format("{} has no stored spec in {}; use `vmline run {}`", name, finder.places().vm_dir(name), name));
+  }
+  Launched launched{{}, first_head(found.vm)};
+  TRY_ASSIGN(launched.vm, start(finder, name, lock));
+  return launched;
+}
+
+}  // namespace vmline::cli
