@@ -48,11 +48,12 @@ class PumpTest : public ::testing::Test {
     ::rmdir(folder_.c_str());
   }
 
+  static int copy_of(const UniqueFd& fd) { return ::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0); }
   std::unique_ptr<HeldTable> hold_all() const {
     auto held = std::make_unique<HeldTable>();
-    held->put("fifo:s", wire::Kind::plain, ::dup(fifo_.get()));
-    held->put("spool:s", wire::Kind::plain, ::dup(spool_.get()));
-    held->put("note:s", wire::Kind::plain, ::dup(note_.get()));
+    held->put("fifo:s", wire::Kind::plain, copy_of(fifo_));
+    held->put("spool:s", wire::Kind::plain, copy_of(spool_));
+    held->put("note:s", wire::Kind::plain, copy_of(note_));
     return held;
   }
 

@@ -3,16 +3,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/limits.hpp"
 #include "holder/holder.hpp"
 
 namespace vmline::holder {
 
 namespace {
 
-/// A line's name as it stands in names: short enough that they fit.
-bool is_line(const char* name) {
-  return *name != 0 && ::strchr(name, ':') == nullptr && ::strlen(name) + sizeof(wire::pipe_out_prefix) <= wire::name_size;
-}
+/// A line's name: short enough that every name made of it fits.
+bool is_line(const char* name) { return *name != 0 && ::strchr(name, ':') == nullptr && ::strlen(name) <= limits::line_name; }
 
 bool begins_with(const char* name, const char* prefix) { return ::strncmp(name, prefix, ::strlen(prefix)) == 0; }
 

@@ -38,9 +38,11 @@ void leave_original(const Original& original) {
 }  // namespace
 
 void close_descriptors_on_exec() {
-  int null = ::open("/dev/null", O_RDWR);
-  while (null >= 0 && null <= 2) null = ::dup(null);
-  if (null > 2) ::close(null);
+  UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (null.get() <= 2) null.reset(::fcntl(null.get(), F_DUPFD_CLOEXEC, 3));
+  for (int number = 0; number <= 2; ++number) {
+    if (::fcntl(number, F_GETFD) < 0) ::dup2(null.get(), number);
+  }
   if (::syscall(SYS_close_range, 3U, ~0U, CLOSE_RANGE_CLOEXEC) == 0) return;
   rlimit limit{};
   ::getrlimit(RLIMIT_NOFILE, &limit);

@@ -91,6 +91,15 @@ def descriptors(pid):
     return {int(n): os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")}
 
 
+def opened(pid):
+    """What a program has open once it sleeps: until then its loader opens libraries."""
+    def sleeps():
+        with open(f"/proc/{pid}/wchan") as file:
+            return "nanosleep" in file.read()
+    until(sleeps)
+    return descriptors(pid)
+
+
 def is_sanitised():
     return b"__asan_init" in open(holder_program(), "rb").read()
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from fake_keeper import holder_program
-from holder_setup import connect, directory, holder, holders, is_sanitised, listener, start  # noqa: F811
+from holder_setup import connect, descriptors, directory, holder, holders, is_sanitised, listener, until  # noqa: F811
 
 
 def test_depends_on_libc_alone_and_never_allocates():
@@ -58,6 +58,19 @@ def test_the_report_is_held_for_the_keeper(holders):
     os.close(keeper.held.pop("report").fd)
     assert os.read(read_end, 100) == b""
     os.close(read_end)
+
+
+def test_started_without_stdio_it_has_some_that_no_socket_takes_the_place_of(directory):
+    process = subprocess.Popen([holder_program(), directory, "--", "/bin/sleep", "60"], preexec_fn=lambda: os.closerange(0, 3))
+    try:
+        until(lambda: open(f"/proc/{process.pid}/task/{process.pid}/children").read())
+        there = descriptors(process.pid)
+        assert [there[n] for n in (0, 1, 2)] == ["/dev/null"] * 3
+    finally:
+        keeper = int(open(f"/proc/{process.pid}/task/{process.pid}/children").read().split()[0])
+        process.kill()
+        process.wait()
+        os.kill(keeper, signal.SIGKILL)
 
 
 def test_signals_meant_for_others_do_not_end_it(holder):

@@ -11,7 +11,7 @@ import stat
 import pytest
 
 from fake_keeper import HELD, NULL, PATH, PTY_SLAVE, STEP, memfd, start_record
-from holder_setup import connect, descriptors, directory, holder, holders, listener, start  # noqa: F811
+from holder_setup import connect, descriptors, directory, holder, holders, listener, opened, start  # noqa: F811
 
 
 def test_every_source_of_a_descriptor(holder, directory):
@@ -27,7 +27,7 @@ def test_every_source_of_a_descriptor(holder, directory):
                             (PATH, 2, os.O_WRONLY | os.O_CREAT | os.O_APPEND, directory + "/monitor.log"), (HELD, 1001, 0, "given"), (NULL, 9, 0, "")])
     try:
         assert answer.fd is not None, answer
-        there = descriptors(answer.a)
+        there = opened(answer.a)
         assert there == {0: os.ttyname(slave), 1: directory + "/fifo", 2: directory + "/monitor.log", 1001: "/memfd:given (deleted)", 9: "/dev/null"}
         assert stat.S_IMODE(os.stat(directory + "/monitor.log").st_mode) == 0o600
         with open(f"/proc/{answer.a}/stat") as file:
@@ -53,7 +53,7 @@ def test_sources_that_lie_where_others_are_placed(holder):
     turned = numbers[5:] + numbers[:5] + [3, 4]
     answer = start(keeper, ["/bin/sleep", "60"], actions=[(HELD, turned[i], 0, f"m{i}") for i in range(12)])
     try:
-        there = descriptors(answer.a)
+        there = opened(answer.a)
         for number in (0, 1, 2):
             assert there.pop(number) == "/dev/null"
         assert there == {turned[i]: f"/memfd:m{i} (deleted)" for i in range(12)}
@@ -68,7 +68,7 @@ def test_nothing_of_the_holder_stays_with_a_child(holder, directory):
     assert all(keeper.expect("accepted") for _ in clients)
     answer = start(keeper, ["/bin/sleep", "60"])
     try:
-        assert descriptors(answer.a) == {n: "/dev/null" for n in (0, 1, 2)}
+        assert opened(answer.a) == {n: "/dev/null" for n in (0, 1, 2)}
     finally:
         os.kill(answer.a, signal.SIGKILL)
     assert set(descriptors(keeper.pid)) == {0, 1, 2, 4}  # its socket, 3, has been lent to us; 4 is the stub's own
