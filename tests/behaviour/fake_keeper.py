@@ -3,6 +3,7 @@
 then speaks the holder's protocol (docs/holder-protocol.md) itself."""
 import fcntl
 import os
+import resource
 import select
 import signal
 import socket
@@ -146,7 +147,7 @@ class Pair:
 class Holder:
     """A built vmline-holder whose keepers are this test."""
 
-    def __init__(self, directory, extra=(), soft=None, hard=None, pass_fds=()):
+    def __init__(self, directory, extra=(), soft=None, hard=None, user=None, pass_fds=()):
         self.directory = str(directory)
         self.lend = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.lend_path = os.path.join(self.directory, "lend")
@@ -156,13 +157,14 @@ class Holder:
         self.keeper_argv = [sys.executable, "-I", "-S", "-c", STUB, self.lend_path]
 
         def limits():
-            import resource
             if hard:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (soft or hard, hard))
+            if user:
+                os.setuid(user)
 
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen([holder_program(), *extra, self.directory, "--", *self.keeper_argv], stdin=subprocess.DEVNULL,
-                                            stdout=log, stderr=log, preexec_fn=limits if hard else None, pass_fds=pass_fds)
+                                            stdout=log, stderr=log, preexec_fn=limits, pass_fds=pass_fds)
         self.pid = self.process.pid
 
     def keeper(self, timeout=10):

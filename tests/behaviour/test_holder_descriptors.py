@@ -5,13 +5,14 @@ import os
 import random
 import select
 import signal
+import socket
 import struct
 import time
 
 import pytest
 
 from fake_keeper import CLIENT, LISTENER, PLAIN
-from holder_setup import descriptors, directory, holder, holders, is_sanitised, same_file, until  # noqa: F811
+from holder_setup import connect, descriptors, directory, holder, holders, is_sanitised, listener, same_file, until  # noqa: F811
 
 
 def test_what_is_held_is_there_for_the_next_keeper(holder):
@@ -111,6 +112,31 @@ def test_thousands_of_descriptors_are_told_to_a_keeper_that_reads_slowly(holder)
     after.greeting()
     assert len(after.held) == 3000
     after.close()
+
+
+def test_too_many_descriptors_in_flight_mean_wait(holders, directory):
+    """The kernel counts them per user, and refuses more than the sender's limit of descriptors: ETOOMANYREFS. Root is exempt."""
+    nobody = 65534 if os.geteuid() == 0 else None
+    os.chmod(directory, 0o777)
+    holder = holders(hard=128, user=nobody)
+    os.chmod(holder.lend_path, 0o777)
+    keeper = holder.greeted()
+    path = listener(directory, keeper)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    crowd = os.fork()
+    if crowd == 0:
+        if nobody:
+            os.setuid(nobody)
+        for _ in range(60):
+            socket.send_fds(theirs, [b"x"], [0] * 4)
+        os._exit(0)
+    assert os.waitpid(crowd, 0)[1] == 0
+    clients = [connect(path) for _ in range(5)]
+    assert keeper.receive(0.3) is None, "nothing can be told now"
+    for _ in range(60):
+        for received in socket.recv_fds(ours, 1, 4)[1]:
+            os.close(received)
+    assert [keeper.expect("accepted").name for _ in clients] == [f"client:serial0:{n}" for n in range(1, 6)]
 
 
 @pytest.mark.parametrize("name,kind,number", [("", PLAIN, 22), ("x", 3, 22), ("x", -1, 22), ("x", LISTENER, 22), ("listen:", LISTENER, 22),
