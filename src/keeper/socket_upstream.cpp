@@ -42,14 +42,19 @@ Result<> SocketUpstream::set_up(KeptSocket kept) {
   if (kept.socket) {
     had_one_ = true;
     socket_ = std::move(kept.socket);
-    watch_ = std::make_unique<Watch>(loop_, socket_.get());
+    watch_socket();
   }
   return {};
 }
 
+void SocketUpstream::watch_socket() {
+  watch_ = std::make_unique<Watch>(loop_, socket_.get());
+  typing_.reset(::fcntl(socket_.get(), F_DUPFD_CLOEXEC, 0));
+}
+
 void SocketUpstream::adopt(UniqueFd socket, bool again) {
   socket_ = std::move(socket);
-  watch_ = std::make_unique<Watch>(loop_, socket_.get());
+  watch_socket();
   holder_.hold("upstream:" + line_, socket_.get());
   had_one_ = true;
   if (again && on_reconnected) on_reconnected();
@@ -60,11 +65,13 @@ void SocketUpstream::let_go() {
   watch_.reset();
   holder_.drop("upstream:" + line_);
   socket_.reset();
+  // The copy that is typed into goes after whoever types has been told.
+  UniqueFd typed = std::move(typing_);
+  if (on_change) on_change();
 }
 
 void SocketUpstream::ended() {
   let_go();
-  if (on_change) on_change();
   if (!shutting_down_) next();
 }
 

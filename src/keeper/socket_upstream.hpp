@@ -26,7 +26,7 @@ class SocketUpstream : public Upstream {
   ~SocketUpstream() override;
   Result<std::size_t> pump(os::Spool& spool, std::size_t most) override;
   void wait() override;
-  [[nodiscard]] int input() const override { return socket_.get(); }
+  [[nodiscard]] int input() const override { return typing_.get(); }
   [[nodiscard]] const char* state() const override { return socket_ ? "open" : "waiting"; }
   [[nodiscard]] std::size_t pipe_size() const override { return pipe_size_; }
   /// Half-closes, so that nothing new is sent to us; what is on its way is pumped until the monitor closes too. Closing with unread
@@ -54,6 +54,8 @@ class SocketUpstream : public Upstream {
 
  private:
   void ended();
+  void watch_socket();
+  UniqueFd typing_;  ///< a copy: one descriptor cannot be waited for by two
   UniqueFd pipe_out_, pipe_in_;
   std::size_t pipe_size_ = 0;
   std::unique_ptr<Watch> watch_;

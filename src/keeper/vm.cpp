@@ -67,11 +67,22 @@ void Vm::begin_boot(const std::string& cause, std::optional<Time> at) {
   changed_.notify();
 }
 
+// SeaBIOS makes two or three resets of one reboot, within some 50 ms and before the guest's first byte.
+bool Vm::is_same_boot(std::optional<Time> at) {
+  constexpr auto together = std::chrono::milliseconds(250);
+  for (auto& line : lines_) {
+    auto last = state_.last_boots.find(line->spec().name);
+    if (last == state_.last_boots.end() || !at || *at - last->second.time > together) return false;
+    if (line->head() != last->second.offset) return false;
+  }
+  return true;
+}
+
 void Vm::monitor_events(const std::vector<vmm::MonitorEvent>& events) {
   for (const auto& event : events) {
     json::object details{{"text", event.text}};
     events_->add("monitor", details, event.at);
-    if (event.begins_boot) {
+    if (event.begins_boot && !is_same_boot(event.at)) {
       begin_boot(busy_ == "reset" || busy_ == "reboot" ? "reset" : "guest reboot", event.at);
       if (state_.state == "ready") set_state("running", "the guest rebooted");
     } else if (event.kind == vmm::MonitorEvent::Kind::paused && (state_.state == "running" || state_.state == "ready")) {

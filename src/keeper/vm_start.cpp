@@ -33,7 +33,11 @@ constexpr std::size_t pipe_bytes = 1u << 20;
 
 std::vector<std::string> Vm::process_environment() {
   std::vector<std::string> all;
-  for (char** entry = environ; *entry; ++entry) all.emplace_back(*entry);
+  for (char** entry = environ; *entry; ++entry) {
+    // What one holder tells the next is not for monitors.
+    if (std::string_view(*entry).starts_with("VMLINE_HOLDER_")) continue;
+    all.emplace_back(*entry);
+  }
   return all;
 }
 
