@@ -15,18 +15,11 @@
 
 #include "base/limits.hpp"
 #include "os/files.hpp"
+#include "os/log_file.hpp"
 
 namespace vmline::os {
 
 namespace {
-
-Result<std::size_t> read_at(int fd, std::span<std::byte> out, std::uint64_t position, const std::string& path) {
-  while (true) {
-    ssize_t n = ::pread(fd, out.data(), out.size(), static_cast<off_t>(position));
-    if (n >= 0) return static_cast<std::size_t>(n);
-    if (errno != EINTR) return fail_errno("read index " + path);
-  }
-}
 
 Result<std::uint64_t> size_of(int fd, const std::string& path) {
   struct stat st{};
@@ -38,13 +31,13 @@ Result<std::uint64_t> size_of(int fd, const std::string& path) {
 /// How many bytes from the start are sound; 0 where not even the header is complete (it is about to be written, or was cut short).
 Result<std::uint64_t> scan(int fd, const std::string& path, const IndexFile::Found& found) {
   std::vector<std::byte> buffer(64 * limits::index_record);
-  TRY_ASSIGN(std::size_t n, read_at(fd, buffer, 0, path));
+  TRY_ASSIGN(std::size_t n, read_at(fd, buffer, 0, "index " + path));
   std::string header = line::index_header();
   if (n < header.size() && header.starts_with(std::string_view(reinterpret_cast<const char*>(buffer.data()), n))) return 0;
   if (auto sound = line::check_index_header(std::span(buffer).first(n)); !sound) return std::unexpected(sound.error().because(path));
   std::uint64_t valid = line::index_header_size;
   while (true) {
-    TRY_ASSIGN(n, read_at(fd, buffer, valid, path));
+    TRY_ASSIGN(n, read_at(fd, buffer, valid, "index " + path));
     auto parsed = line::parse_records(std::span(buffer).first(n), found);
     valid += parsed.valid;
     if (parsed.damaged || parsed.valid == 0) return valid;

@@ -2,8 +2,6 @@
 // Reads a journal that nobody writes; see journal_reader.hpp.
 #include "os/journal_reader.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 
@@ -37,15 +35,11 @@ Result<ReadResult> JournalReader::read(Offset from, std::span<std::byte> out) co
   auto* found = std::get_if<line::InLog>(&located);
   if (!found || out.empty()) return ReadResult(line::NotYet{});
   std::size_t wanted = std::min<std::uint64_t>(found->length, out.size());
-  ssize_t got;
-  do {
-    got = ::pread(log_.get(), out.data(), wanted, static_cast<off_t>(found->position));
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) return fail_errno("read log " + log_path_);
+  TRY_ASSIGN(std::size_t got, read_at(log_.get(), out.first(wanted), found->position, "log " + log_path_));
   // What is being cut off reads as NUL.
   TRY_ASSIGN(LogFacts facts, log_facts(log_.get(), log_path_));
   std::uint64_t left = facts.size > found->position ? facts.size - found->position : 0;
-  if (std::size_t sound = std::min<std::uint64_t>(static_cast<std::size_t>(got), left); sound > 0) return ReadResult(ReadBytes{sound});
+  if (std::size_t sound = std::min<std::uint64_t>(got, left); sound > 0) return ReadResult(ReadBytes{sound});
   return ReadResult(line::Lost{{from, from + found->length}, std::string(line::cause_truncated)});
 }
 

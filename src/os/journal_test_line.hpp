@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -21,28 +20,37 @@ namespace vmline::os {
 
 /// The byte that the guest sends at this offset; never NUL.
 inline char sent(Offset offset) {
-  std::array<char, 9> word{};
-  std::snprintf(word.data(), word.size(), "%07llx\n", static_cast<unsigned long long>(offset / 8 & 0xfffffff));
-  return word[offset % 8];
+  unsigned digit = offset % 8;
+  return digit == 7 ? '\n' : "0123456789abcdef"[offset / 8 >> (24 - 4 * digit) & 15];
 }
 
 inline std::string sent(Range range) {
-  std::string bytes;
-  bytes.reserve(range.length());
-  for (Offset offset = range.begin; offset < range.end; ++offset) bytes.push_back(sent(offset));
-  return bytes;
+  Offset first = range.begin / 8 * 8;
+  std::string bytes((range.end + 7) / 8 * 8 - first, ' ');
+  std::string word;
+  for (Offset offset = first; offset < first + 8; ++offset) word.push_back(sent(offset));
+  for (std::size_t at = 0; at < bytes.size(); at += 8) {
+    bytes.replace(at, 8, word);
+    int digit = 6;
+    for (; digit >= 0 && word[digit] == 'f'; --digit) word[digit] = '0';
+    if (digit >= 0) word[digit] = word[digit] == '9' ? 'a' : static_cast<char>(word[digit] + 1);
+  }
+  return bytes.substr(range.begin - first, range.length());
 }
 
 class TestLine {
  public:
-  explicit TestLine(Offset base = 0) {
+  static std::string any_disk() { return std::filesystem::temp_directory_path().string(); }
+
+  /// The journal lies in a new folder below `below`.
+  explicit TestLine(const std::string& below = any_disk()) {
     std::string memory = "/dev/shm/vmline-journal-test-XXXXXX";
-    std::string disk = std::filesystem::temp_directory_path().string() + "/vmline-journal-test-XXXXXX";
+    std::string disk = below + "/vmline-journal-test-XXXXXX";
     memory_ = ::mkdtemp(memory.data());
     disk_ = ::mkdtemp(disk.data());
     options = {disk_ + "/serial0.log", disk_ + "/serial0.idx", Spool::note_path(memory_, "serial0"), Spool::path(memory_, "serial0")};
     options.path_check = std::chrono::milliseconds(0);
-    new_spool(base);
+    new_spool(0);
   }
   ~TestLine() {
     std::error_code ignored;

@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 #include "os/files.hpp"
 
@@ -37,6 +40,14 @@ Result<UniqueFd> open_plain(const std::string& path, int flags) {
 Result<UniqueFd> open_log(const std::string& path) { return open_plain(path, O_RDWR | O_APPEND | O_CREAT); }
 
 Result<UniqueFd> open_log_to_read(const std::string& path) { return open_plain(path, O_RDONLY); }
+
+Result<std::size_t> read_at(int fd, std::span<std::byte> out, std::uint64_t position, const std::string& what) {
+  while (true) {
+    ssize_t n = ::pread(fd, out.data(), out.size(), static_cast<off_t>(position));
+    if (n >= 0) return static_cast<std::size_t>(n);
+    if (errno != EINTR) return fail_errno("read " + what);
+  }
+}
 
 Result<LogFacts> log_facts(int fd, const std::string& path) {
   struct stat st{};

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A line's log as a file: opened for appending only, and only if it is a plain one.
 #pragma once
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "base/error.hpp"
@@ -23,6 +25,9 @@ struct LogFacts {
 Result<UniqueFd> open_log(const std::string& path);
 /// The same for reading only; an absent one is an error with number() ENOENT.
 Result<UniqueFd> open_log_to_read(const std::string& path);
+
+/// pread; fewer bytes than asked for only at the end of the file.
+Result<std::size_t> read_at(int fd, std::span<std::byte> out, std::uint64_t position, const std::string& what);
 
 Result<LogFacts> log_facts(int fd, const std::string& path);
 
