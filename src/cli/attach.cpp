@@ -62,20 +62,29 @@ class Attachment {
   [[nodiscard]] const Screen& screen() const { return screen_; }
 
  private:
-  void leave(Left left) {
-    left_ = std::move(left);
+  void leave(std::string notice = {}) {
+    left_.notice = std::move(notice);
+    loop_.stop();
+  }
+  void leave_for(const Error& error) {
+    left_.result = std::unexpected(error);
+    loop_.stop();
+  }
+  void leave_by(int signal) {
+    left_.signal = signal;
     loop_.stop();
   }
 
   asio::awaitable<void> show_line() {
     while (true) {
       auto message = co_await stream_.next();
-      if (!message) co_return leave({std::unexpected(message.error()), "", 0});
+      if (!message) co_return leave_for(message.error());
       if (const auto* closing = std::get_if<LineClosing>(&*message)) {
-        co_return leave({{}, fmt::format("{} · {}", title_, closing->reason.empty() ? "closed" : closing->reason), 0});
+        co_return leave(fmt::format("{} · {}", title_, closing->reason.empty() ? "closed" : closing->reason));
       }
-      auto written = co_await output_.write(rendered(*message));
-      if (!written) co_return leave({std::unexpected(written.error()), "", 0});
+      std::string text = rendered(*message);
+      auto written = co_await output_.write(text);
+      if (!written) co_return leave_for(written.error());
     }
   }
 
@@ -121,13 +130,13 @@ class Attachment {
       std::string_view typed(buffer.data(), static_cast<std::size_t>(size));
       std::size_t escape = terminal_ && options_.escape ? typed.find(*options_.escape) : std::string_view::npos;
       if (live_ && !options_.read_only) add(typed.substr(0, escape));
-      if (escape != std::string_view::npos) co_return leave({{}, "left " + title_, 0});
+      if (escape != std::string_view::npos) co_return leave("left " + title_);
     }
-    if (terminal_) co_return leave({{}, "", SIGHUP});  // it was hung up
+    if (terminal_) co_return leave_by(SIGHUP);  // it was hung up
     co_await typist_.done();
     asio::steady_timer timer(loop_, options_.wait);
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ec));
-    leave({});
+    leave();
   }
 
   void add(std::string_view typed) {
@@ -140,7 +149,7 @@ class Attachment {
       boost::system::error_code ec;
       int signal = co_await signals_.async_wait(asio::redirect_error(asio::use_awaitable, ec));
       if (ec) co_return;
-      if (signal != SIGCONT) co_return leave({{}, "", signal});
+      if (signal != SIGCONT) co_return leave_by(signal);
       if (terminal_) terminal_->enter_again();
     }
   }

@@ -62,6 +62,11 @@ Result<CommandLine::Parsed> CommandLine::parse(int argc, const char* const* argv
       return Parsed{{}, out.str()};
     }
     std::vector<CLI::App*> chosen = app_.get_subcommands();
+    if (chosen.empty()) {
+      std::vector<std::string> rest = app_.remaining();
+      if (!rest.empty() && !rest.front().starts_with('-')) return fail(fmt::format("there is no command '{}'; see `vmline --help`", rest.front()), ErrorKind::usage);
+      if (rest.empty() && error.get_name() == "RequiredError") return fail("give a command, such as run, ps or attach; see `vmline --help`", ErrorKind::usage);
+    }
     std::string help = chosen.empty() ? "vmline --help" : fmt::format("vmline {} --help", chosen.front()->get_name());
     return fail(fmt::format("{}; see `{}`", error.what(), help), ErrorKind::usage);
   }

@@ -28,7 +28,7 @@ void add_attach(CommandLine& table) {
       "Where stdin is a pipe it is typed after the replay; --wait after the guest has taken all of it, attach leaves:\n"
       "  echo uname -a | vmline attach web1 --from tail");
   auto options = std::make_shared<AttachOptions>();
-  command.add_option(line_argument, options->line, "The VM, and which of its lines (the first)")->required();
+  command.add_option(line_argument, options->line, "The VM, and which of its lines (the first)")->required()->type_name("");
   CLI::Option* read_only = command.add_flag("--read-only", options->read_only, "Type nothing; stays when stdin is at its end");
   command.add_flag("--take", options->take, "Take the typing over from whoever has it")->excludes(read_only);
   command.add_option("--from", options->from, std::string("Begin at ") + where)->type_name("WHERE");
@@ -46,8 +46,8 @@ void add_send(CommandLine& table) {
                                     "  vmline send web1 systemctl restart nginx\n"
                                     "  printf '\\003' | vmline send web1          Ctrl-C");
   auto options = std::make_shared<SendOptions>();
-  command.add_option(line_argument, options->line, "The VM, and which of its lines (the first)")->required();
-  command.add_option("TEXT", options->words, "What to type; its words are joined by blanks")->expected(0, -1);
+  command.add_option(line_argument, options->line, "The VM, and which of its lines (the first)")->required()->type_name("");
+  command.add_option("TEXT", options->words, "What to type; its words are joined by blanks")->type_name("")->expected(0, -1);
   command.add_flag_callback("--no-enter", [options] { options->enter = false; }, "Type no Enter (carriage return) after TEXT");
   command.add_flag("--take", options->take, "Take the typing over from whoever has it");
   add_duration(command, "--timeout", [options](auto time) { options->timeout = time; }, "How long the guest may take to read it (60s)");
@@ -59,7 +59,7 @@ void add_logs(CommandLine& table) {
                                     "On a terminal it is plain text: control sequences are taken out, boots and gaps told between. Else, and with --raw,\n"
                                     "it is the guest's bytes.");
   auto options = std::make_shared<LogsOptions>();
-  command.add_option(line_argument, options->line, "The VM, and which of its lines (the first)")->required();
+  command.add_option(line_argument, options->line, "The VM, and which of its lines (the first)")->required()->type_name("");
   command.add_flag("-f,--follow", options->follow, "Go on with what comes, until the VM stops");
   CLI::Option* boot = command.add_option("--boot", options->boot, "One boot only: its number, or -1 for the newest, -2 for the one before")->type_name("N");
   command.add_option("--from", options->from, std::string("Begin at ") + where)->type_name("WHERE")->excludes(boot);

@@ -40,7 +40,8 @@ asio::awaitable<Result<>> LineStream::connect() {
   auto deadline = std::chrono::steady_clock::now() + comeback_limit;
   asio::steady_timer pause(loop_);
   for (auto length = 5ms;; length = std::min(length * 2, 500ms)) {
-    auto socket = co_await WebSocket::open(finder_.places().control_socket(request_.name), target(), connect_limit);
+    std::string where = target();
+    auto socket = co_await WebSocket::open(finder_.places().control_socket(request_.name), where, connect_limit);
     if (socket) {
       socket_ = *std::move(socket);
       connected_.cancel();
@@ -136,18 +137,15 @@ asio::awaitable<std::shared_ptr<WebSocket>> LineStream::connected() {
 
 asio::awaitable<void> LineStream::type(std::string bytes) {
   auto socket = co_await connected();
+  // A name of its own: GCC 12 destroys what a co_await expression builds in braces twice.
+  WebSocket::Message message{false, std::move(bytes)};
   // An error here is a lost connection, and next() sees it as well.
-  (void)co_await socket->write({false, std::move(bytes)});
+  (void)co_await socket->write(std::move(message));
 }
 
 asio::awaitable<void> LineStream::flush() {
   auto socket = socket_;
   if (socket) co_await socket->flush();
-}
-
-asio::awaitable<void> LineStream::take() {
-  auto socket = co_await connected();
-  (void)co_await socket->write({true, R"({"type":"take"})"});
 }
 
 }  // namespace vmline::cli

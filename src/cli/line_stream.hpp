@@ -43,8 +43,6 @@ class LineStream {
   asio::awaitable<void> type(std::string bytes);
   /// Returns when the guest has taken all that was typed, as far as the keeper knows.
   asio::awaitable<void> flush();
-  /// Takes the writer's lease.
-  asio::awaitable<void> take();
 
   [[nodiscard]] Offset offset() const { return offset_; }
 

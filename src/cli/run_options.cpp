@@ -91,7 +91,7 @@ void add_start(CommandLine& table) {
   CLI::App& command = table.command(group, "start", "Run a stopped VM from its stored spec; its history goes on", "");
   auto name = std::make_shared<std::string>();
   auto options = std::make_shared<LaunchOptions>();
-  command.add_option(vm_argument, *name, "The VM")->required();
+  command.add_option(vm_argument, *name, "The VM")->required()->type_name("");
   add_launch_options(command, options);
   table.on(command, [name, options](const Context& context) { return start(context, {*name, options->format}, options->foreground); });
 }
@@ -105,14 +105,14 @@ void add_keep(CommandLine& table) {
                                     "  vmline keep sh --pty -- sh -i                      the same, its stdin a terminal");
   auto flags = std::make_shared<KeepFlags>();
   auto options = std::make_shared<LaunchOptions>();
-  command.add_option(vm_argument, flags->name, "The name it is known by")->required();
+  command.add_option(vm_argument, flags->name, "The name it is known by")->required()->type_name("");
   command.add_option("--connect", flags->connect, "Connect to this Unix socket, and again whenever it is bound anew")->type_name("PATH");
   command.add_option("--listen-upstream", flags->listen, "Listen on this Unix socket for the monitor")->type_name("PATH");
   command.add_flag("--pty", flags->pty, "The command's stdin is a terminal");
   command.add_option("--restart", flags->restart, "When the command ends by itself: never, on-failure or always (never)")->type_name("WHEN");
   add_line_options(command, *flags);
   add_launch_options(command, options);
-  command.add_option("COMMAND", flags->command, "What to run, after --; it starts in this folder")->expected(0, -1);
+  command.add_option("COMMAND", flags->command, "What to run, after --; it starts in this folder")->type_name("")->expected(0, -1);
   table.on(command, [flags, options](const Context& context) -> Result<int> {
     TRY_ASSIGN(api::Spec spec, spec_of_keep(*flags, current_folder()));
     return run(context, spec, *options);

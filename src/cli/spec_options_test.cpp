@@ -31,16 +31,16 @@ TEST(SpecOptions, FlagsGoOverTheFileAndPathsAreFromWhereEachWasGiven) {
 TEST(SpecOptions, ANameOnTheCommandLineComesFirstAndTheDefaultLast) {
   RunFlags flags;
   flags.file = "x.json";
-  EXPECT_EQ(spec_of_run(flags, R"({"name":"theirs","kernel":"/k"})", "/", "/", "vm1")->name, "theirs");
-  EXPECT_EQ(spec_of_run(flags, R"({"kernel":"/k"})", "/", "/", "vm1")->name, "vm1");
+  EXPECT_EQ(spec_of_run(flags, R"({"schema":"vmline.vm/v1","name":"theirs","kernel":"/k"})", "/", "/", "vm1")->name, "theirs");
+  EXPECT_EQ(spec_of_run(flags, R"({"schema":"vmline.vm/v1","kernel":"/k"})", "/", "/", "vm1")->name, "vm1");
   flags.name = "mine";
-  EXPECT_EQ(spec_of_run(flags, R"({"name":"theirs","kernel":"/k"})", "/", "/", "vm1")->name, "mine");
+  EXPECT_EQ(spec_of_run(flags, R"({"schema":"vmline.vm/v1","name":"theirs","kernel":"/k"})", "/", "/", "vm1")->name, "mine");
 }
 
 TEST(SpecOptions, AFileThatIsWrongIsNamed) {
   RunFlags flags;
   flags.file = "x.json";
-  auto spec = spec_of_run(flags, R"({"kernel":"/k","cpus":"two"})", "/", "/", "vm1");
+  auto spec = spec_of_run(flags, R"({"schema":"vmline.vm/v1","kernel":"/k","cpus":"two"})", "/", "/", "vm1");
   ASSERT_FALSE(spec);
   EXPECT_EQ(spec.error().kind(), ErrorKind::usage);
   EXPECT_TRUE(spec.error().sentence().starts_with("x.json: /cpus")) << spec.error().sentence();

@@ -12,7 +12,7 @@ constexpr const char* look_group = "Look at VMs";
 template <class Options>
 std::shared_ptr<Options> of_vm(CLI::App& command) {
   auto options = std::make_shared<Options>();
-  command.add_option(vm_argument, options->name, "The VM")->required();
+  command.add_option(vm_argument, options->name, "The VM")->required()->type_name("");
   add_json(command, [options] { options->format = Format::json; });
   return options;
 }
