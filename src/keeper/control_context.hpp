@@ -20,7 +20,11 @@ class ControlPeer;
 
 struct ControlContext {
   ControlContext(asio::any_io_executor its_executor, VmService& its_vm, Log& its_log, const ControlLimits& its_limits)
-      : executor(std::move(its_executor)), vm(its_vm), log(its_log), limits(its_limits), peer_left(executor, asio::steady_timer::time_point::max()) {}
+      : executor(std::move(its_executor)),
+        vm(its_vm),
+        log(its_log),
+        limits(its_limits),
+        peer_left(executor, asio::steady_timer::time_point::max()) {}
 
   asio::any_io_executor executor;
   VmService& vm;

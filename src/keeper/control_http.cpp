@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
@@ -14,8 +15,8 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <array>
 
+#include "keeper/control_deadline.hpp"
 #include "keeper/control_requests.hpp"
 #include "keeper/control_upgrade.hpp"
 
@@ -48,7 +49,7 @@ class HttpConnection : public ControlPeer {
 
   void start() {
     auto self = std::static_pointer_cast<HttpConnection>(shared_from_this());
-    asio::co_spawn(socket_.get_executor(), serve(), asio::bind_cancellation_slot(stop_.slot(), [self](const std::exception_ptr&) {}));
+    asio::co_spawn(socket_.get_executor(), serve(), asio::bind_cancellation_slot(deadline_.slot(), [self](const std::exception_ptr&) {}));
   }
 
   void close() override {
@@ -58,7 +59,7 @@ class HttpConnection : public ControlPeer {
     aborted_ = true;
     error_code error;
     socket_.close(error);
-    stop_.emit(asio::cancellation_type::terminal);
+    deadline_.end();
   }
   void forsake() override { typing_.reset(); }
 
@@ -74,39 +75,14 @@ class HttpConnection : public ControlPeer {
   asio::awaitable<bool> write(Answer answer, unsigned version, bool keep_alive);
   asio::awaitable<void> leave();
 
-  // A deadline cancels what is awaited between arm() and disarm(), which tells whether it did.
-  void arm(std::chrono::milliseconds time);
-  asio::awaitable<bool> disarm();
-
   ControlSocket socket_;
   beast::flat_buffer buffer_{limits::http_header + 4096};
-  asio::steady_timer deadline_;
-  asio::cancellation_signal stop_;
+  Deadline deadline_;
   std::unique_ptr<Stream> typing_;
   Admission admission_;
-  std::uint64_t armed_ = 0;
-  bool late_ = false;
   bool idle_ = false;
   bool aborted_ = false;
 };
-
-void HttpConnection::arm(std::chrono::milliseconds time) {
-  late_ = false;
-  deadline_.expires_after(time);
-  deadline_.async_wait([weak = weak_from_this(), number = ++armed_](error_code error) {
-    auto self = std::static_pointer_cast<HttpConnection>(weak.lock());
-    if (!self || error || self->armed_ != number) return;
-    self->late_ = true;
-    self->stop_.emit(asio::cancellation_type::terminal);
-  });
-}
-
-asio::awaitable<bool> HttpConnection::disarm() {
-  ++armed_;
-  deadline_.cancel();
-  if (late_ && !aborted_) co_await asio::this_coro::reset_cancellation_state();
-  co_return late_;
-}
 
 asio::awaitable<void> HttpConnection::serve() {
   // A deadline is an answer here, no exception.
@@ -126,10 +102,10 @@ asio::awaitable<bool> HttpConnection::next_request(std::chrono::milliseconds mos
   buffer_.shrink_to_fit();
   error_code error;
   idle_ = true;
-  arm(most);
+  deadline_.arm(most);
   co_await socket_.async_wait(ControlSocket::wait_read, to(error));
   idle_ = false;
-  bool late = co_await disarm();
+  bool late = co_await deadline_.disarm();
   co_return !late && !error && !aborted_;
 }
 
@@ -177,7 +153,7 @@ asio::awaitable<bool> HttpConnection::serve_one() {
     problem = co_await answer(request);
   }
   bool written = co_await write(std::move(*problem), version, keep_alive && !context().closing);
-  co_return written && keep_alive && !context().closing;
+  co_return written&& keep_alive && !context().closing;
 }
 
 /// Nothing: go on. Status connection_ended: there is nobody left to answer.
@@ -185,9 +161,9 @@ asio::awaitable<std::optional<Answer>> HttpConnection::read_header(Parser& parse
   parser.header_limit(limits::http_header);
   parser.body_limit(limits::http_body);
   error_code error;
-  arm(context().limits.header);
+  deadline_.arm(context().limits.header);
   co_await http::async_read_header(socket_, buffer_, parser, to(error));
-  bool late = co_await disarm();
+  bool late = co_await deadline_.disarm();
   std::optional<Answer> problem;
   if (late) {
     problem = problem_answer(408, fmt::format("the request's header was not there within {} ms", context().limits.header.count()));
@@ -215,13 +191,13 @@ asio::awaitable<std::optional<Answer>> HttpConnection::read_body(Parser& parser)
   }
   context().body_bytes += size;
   error_code error;
-  arm(context().limits.body);
+  deadline_.arm(context().limits.body);
   if (beast::iequals(parser.get()[http::field::expect], "100-continue")) {
     static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
     co_await asio::async_write(socket_, asio::buffer(go_on), to(error));
   }
   if (!error) co_await http::async_read(socket_, buffer_, parser, to(error));
-  bool late = co_await disarm();
+  bool late = co_await deadline_.disarm();
   context().body_bytes -= size;
   if (late) {
     problem = problem_answer(408, fmt::format("the request's body was not there within {} ms", context().limits.body.count()));
@@ -278,12 +254,13 @@ asio::awaitable<Answer> HttpConnection::answer(ControlRequest& request) {
 asio::awaitable<Answer> HttpConnection::type(const ControlRequest& request) {
   Answer result;
   asio::cancellation_signal watch_no_more;
-  socket_.async_wait(ControlSocket::wait_error, asio::bind_cancellation_slot(watch_no_more.slot(), [weak = weak_from_this()](error_code error) {
+  socket_.async_wait(ControlSocket::wait_error,
+                     asio::bind_cancellation_slot(watch_no_more.slot(), [weak = weak_from_this()](error_code error) {
                        auto self = std::static_pointer_cast<HttpConnection>(weak.lock());
                        if (self && !error) self->abort();
                      }));
   co_await asio::this_coro::throw_if_cancelled(true);
-  arm(context().limits.typing);
+  deadline_.arm(context().limits.typing);
   try {
     result = co_await type_input(context(), request, typing_);
   } catch (const boost::system::system_error& failure) {
@@ -291,7 +268,7 @@ asio::awaitable<Answer> HttpConnection::type(const ControlRequest& request) {
   }
   typing_.reset();
   co_await asio::this_coro::throw_if_cancelled(false);
-  bool late = co_await disarm();
+  bool late = co_await deadline_.disarm();
   watch_no_more.emit(asio::cancellation_type::terminal);
   if (late && result.status != 204) {
     result = problem_answer(504, fmt::format("the guest did not take all of it within {} ms", context().limits.typing.count()));
@@ -303,7 +280,8 @@ asio::awaitable<bool> HttpConnection::write(Answer answer, unsigned version, boo
   if (aborted_) co_return false;
   http::response<http::string_body> response(static_cast<http::status>(answer.status), version);
   response.set(http::field::server, "vmline");
-  if (!answer.body.empty()) response.set(http::field::content_type, beast::string_view(answer.content_type.data(), answer.content_type.size()));
+  if (!answer.body.empty())
+    response.set(http::field::content_type, beast::string_view(answer.content_type.data(), answer.content_type.size()));
   if (!answer.allow.empty()) response.set(http::field::allow, answer.allow);
   if (answer.status == 426) {
     response.set(http::field::upgrade, "websocket");
@@ -313,9 +291,9 @@ asio::awaitable<bool> HttpConnection::write(Answer answer, unsigned version, boo
   response.keep_alive(keep_alive);
   response.prepare_payload();
   error_code error;
-  arm(context().limits.answer);
+  deadline_.arm(context().limits.answer);
   co_await http::async_write(socket_, response, to(error));
-  bool late = co_await disarm();
+  bool late = co_await deadline_.disarm();
   co_return !late && !error && !aborted_;
 }
 
@@ -324,9 +302,9 @@ asio::awaitable<void> HttpConnection::leave() {
   error_code error;
   socket_.shutdown(ControlSocket::shutdown_send, error);
   auto scratch = std::make_unique<std::array<char, 4096>>();
-  arm(std::chrono::milliseconds(1000));
-  while (!error && !aborted_ && !late_) co_await socket_.async_read_some(asio::buffer(*scratch), to(error));
-  co_await disarm();
+  deadline_.arm(std::chrono::milliseconds(1000));
+  while (!error && !aborted_ && !deadline_.passed()) co_await socket_.async_read_some(asio::buffer(*scratch), to(error));
+  co_await deadline_.disarm();
 }
 
 }  // namespace

@@ -41,7 +41,8 @@ struct ItemWriter {
     return {{"event", "gap"}, {"begin", gap.range.begin}, {"end", gap.range.end}, {"cause", gap.cause}};
   }
   json::object operator()(const BootBegan& boot) const {
-    return {{"event", "boot"}, {"boot", boot.number}, {"offset", boot.offset}, {"time", api::format_time(boot.time)}, {"cause", boot.cause}};
+    return {
+        {"event", "boot"}, {"boot", boot.number}, {"offset", boot.offset}, {"time", api::format_time(boot.time)}, {"cause", boot.cause}};
   }
   json::object operator()(const WriterChanged& changed) const {
     return {{"event", "writer"}, {"writer", changed.writer}, {"you", changed.you}};
@@ -84,16 +85,11 @@ std::string problem(unsigned status, std::string_view title, std::string_view se
 
 unsigned status_of(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::usage:
-      return 400;
-    case ErrorKind::not_found:
-      return 404;
-    case ErrorKind::timed_out:
-      return 504;
-    case ErrorKind::conflict:
-      return 409;
-    case ErrorKind::failed:
-      break;
+    case ErrorKind::usage: return 400;
+    case ErrorKind::not_found: return 404;
+    case ErrorKind::timed_out: return 504;
+    case ErrorKind::conflict: return 409;
+    case ErrorKind::failed: break;
   }
   return 500;
 }

@@ -20,28 +20,17 @@ namespace {
 
 std::string_view title_of(unsigned status) {
   switch (status) {
-    case 400:
-      return "Bad Request";
-    case 404:
-      return "Not Found";
-    case 405:
-      return "Method Not Allowed";
-    case 408:
-      return "Request Timeout";
-    case 409:
-      return "Conflict";
-    case 413:
-      return "Payload Too Large";
-    case 426:
-      return "Upgrade Required";
-    case 431:
-      return "Request Header Fields Too Large";
-    case 503:
-      return "Service Unavailable";
-    case 504:
-      return "Gateway Timeout";
-    default:
-      return "Internal Server Error";
+    case 400: return "Bad Request";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 413: return "Payload Too Large";
+    case 426: return "Upgrade Required";
+    case 431: return "Request Header Fields Too Large";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    default: return "Internal Server Error";
   }
 }
 
@@ -60,10 +49,8 @@ Result<json::value> read(ControlContext& context, const ControlRequest& request)
   }
   TRY(read_no_query(request.target));
   switch (request.match.entry->route) {
-    case Route::vm:
-      return context.vm.info();
-    case Route::spec:
-      return context.vm.spec();
+    case Route::vm: return context.vm.info();
+    case Route::spec: return context.vm.spec();
     case Route::line: {
       TRY_ASSIGN(LineService * line, context.vm.line(request.match.line));
       return line->info();
@@ -72,8 +59,7 @@ Result<json::value> read(ControlContext& context, const ControlRequest& request)
       TRY_ASSIGN(LineService * line, context.vm.line(request.match.line));
       return json::object{{"boots", line->boots()}};
     }
-    default:
-      CHECK(false);
+    default: CHECK(false);
   }
 }
 

@@ -8,7 +8,7 @@
 #include <map>
 #include <set>
 
-#include "keeper/control_fake_service.hpp"
+#include "keeper/control_fake_server.hpp"
 
 namespace vmline::keeper {
 namespace {

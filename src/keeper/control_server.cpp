@@ -33,8 +33,10 @@ UniqueFd open_nothing() { return UniqueFd(::open("/dev/null", O_RDONLY | O_CLOEX
 /// Tells a client why nobody serves it, without waiting for what it asks.
 void turn_away(UniqueFd client, std::string_view sentence) {
   std::string body = problem(503, "Service Unavailable", sentence) + "\n";
-  std::string answer = fmt::format("HTTP/1.1 503 Service Unavailable\r\nServer: vmline\r\nContent-Type: application/problem+json\r\n"
-                                   "Content-Length: {}\r\nConnection: close\r\n\r\n{}", body.size(), body);
+  std::string answer = fmt::format(
+      "HTTP/1.1 503 Service Unavailable\r\nServer: vmline\r\nContent-Type: application/problem+json\r\n"
+      "Content-Length: {}\r\nConnection: close\r\n\r\n{}",
+      body.size(), body);
   (void)::send(client.get(), answer.data(), answer.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
@@ -94,9 +96,9 @@ class ControlServer::Shared : public std::enable_shared_from_this<ControlServer:
 
   std::shared_ptr<ControlContext> context;
   asio::posix::stream_descriptor listener;
-  asio::steady_timer pause;    ///< before the next try, when there was no descriptor left
+  asio::steady_timer pause;  ///< before the next try, when there was no descriptor left
   asio::steady_timer cut_off;
-  UniqueFd spare;              ///< given up for a moment to accept, and turn away, at the descriptor limit
+  UniqueFd spare;  ///< given up for a moment to accept, and turn away, at the descriptor limit
   bool told_full = false;
 
  private:

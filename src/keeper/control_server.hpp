@@ -40,7 +40,8 @@ class ControlServer {
   ControlServer& operator=(const ControlServer&) = delete;
 
   /// Accepts nobody any more, ends every stream with Closing and every connection once its request is answered; cuts off what is still
-  /// there after ControlLimits::leave. A client that should get the line's last bytes gets them before: its Stream hands out Closing itself.
+  /// there after ControlLimits::leave. A client that should get the line's last bytes gets them before: its Stream hands out Closing
+  /// itself.
   void close(std::string reason);
 
   /// Returns when close() has been called and every connection is gone.

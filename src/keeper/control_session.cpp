@@ -9,7 +9,8 @@
 
 namespace vmline::keeper {
 
-StreamSession::StreamSession(std::shared_ptr<ControlContext> context) : ControlPeer(std::move(context)), grace_(ControlPeer::context().executor) {}
+StreamSession::StreamSession(std::shared_ptr<ControlContext> context)
+    : ControlPeer(std::move(context)), grace_(ControlPeer::context().executor) {}
 
 void StreamSession::start(ControlSocket socket, UpgradeRequest request, std::string subprotocol) {
   auto self = std::static_pointer_cast<StreamSession>(shared_from_this());
@@ -57,7 +58,9 @@ void StreamSession::close() {
 
 void StreamSession::abort() { end(); }
 
-void StreamSession::failed(const std::exception& failure) { context().log.error(fmt::format("serve a client's stream: {}", failure.what())); }
+void StreamSession::failed(const std::exception& failure) {
+  context().log.error(fmt::format("serve a client's stream: {}", failure.what()));
+}
 
 void StreamSession::end() {
   if (over_) return;

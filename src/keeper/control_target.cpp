@@ -31,7 +31,8 @@ Result<std::string> decode(std::string_view text) {
       i += 2;
     }
     if (byte < 0x20 || byte > 0x7e) {
-      return fail(fmt::format("the request's target has byte 0x{:02x} in it: only printable ASCII has a meaning here", byte), ErrorKind::usage);
+      return fail(fmt::format("the request's target has byte 0x{:02x} in it: only printable ASCII has a meaning here", byte),
+                  ErrorKind::usage);
     }
     out += static_cast<char>(byte);
   }

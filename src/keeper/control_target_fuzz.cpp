@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whatever a client writes into its request line: parsing ends, and what comes out is printable ASCII and within its limits.
+#include "keeper/control_target.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -8,7 +10,6 @@
 #include "base/limits.hpp"
 #include "keeper/control_query.hpp"
 #include "keeper/control_routes.hpp"
-#include "keeper/control_target.hpp"
 
 using namespace vmline;
 using namespace vmline::keeper;

@@ -27,7 +27,8 @@ TEST(ControlTarget, IsTakenApartAndDecoded) {
 }
 
 TEST(ControlTarget, WhatHasNoMeaningIsRefused) {
-  for (std::string_view text : {"", "v1", "*", "http://vm/v1", "/%", "/%4", "/%4g", "/%g4", "/x?a=%", "/%0a", "/%7f", "/\x80", "/a b\x01", "/?a=1&a=2"}) {
+  for (std::string_view text :
+       {"", "v1", "*", "http://vm/v1", "/%", "/%4", "/%4g", "/%g4", "/x?a=%", "/%0a", "/%7f", "/\x80", "/a b\x01", "/?a=1&a=2"}) {
     auto target = parse_target(text);
     ASSERT_FALSE(target) << text;
     EXPECT_EQ(target.error().kind(), ErrorKind::usage);
@@ -49,15 +50,18 @@ TEST(ControlQuery, WhereIsReadAsItIsWritten) {
     std::string_view text;
     From from;
     std::uint64_t value;
-  } good[] = {{"tail", From::tail, 0},      {"start", From::start, 0},          {"0", From::offset, 0}, {"18446744073709551615", From::offset, UINT64_MAX},
-              {"-0", From::back, 0},        {"-1048576", From::back, 1048576},  {"boot:1", From::boot, 1}, {"boot:-1", From::boot_back, 1}};
+  } good[] = {{"tail", From::tail, 0},   {"start", From::start, 0},
+              {"0", From::offset, 0},    {"18446744073709551615", From::offset, UINT64_MAX},
+              {"-0", From::back, 0},     {"-1048576", From::back, 1048576},
+              {"boot:1", From::boot, 1}, {"boot:-1", From::boot_back, 1}};
   for (const auto& [text, from, value] : good) {
     StreamRequest request;
     ASSERT_TRUE(parse_where(text, request)) << text;
     EXPECT_EQ(request.from, from) << text;
     EXPECT_EQ(request.value, value) << text;
   }
-  for (std::string_view text : {"", "-", "--1", "+1", "1x", " 1", "18446744073709551616", "boot", "boot:", "boot:0", "boot:-0", "boot:-", "Tail", "0x10"}) {
+  for (std::string_view text :
+       {"", "-", "--1", "+1", "1x", " 1", "18446744073709551616", "boot", "boot:", "boot:0", "boot:-0", "boot:-", "Tail", "0x10"}) {
     StreamRequest request;
     auto read = parse_where(text, request);
     ASSERT_FALSE(read) << text;

@@ -7,9 +7,11 @@
 #include <boost/beast/websocket.hpp>
 #include <string>
 
-#include "keeper/control_fake_service.hpp"
+#include "keeper/control_fake_server.hpp"
 
 namespace vmline::keeper {
+
+inline const std::string line_stream = "/v1/lines/serial0/stream";
 
 class TestWebSocket {
  public:

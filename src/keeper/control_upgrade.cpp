@@ -26,8 +26,9 @@ std::expected<std::string, Answer> read_upgrade(const UpgradeRequest& request, R
     bytes_alone = bytes_alone || (offered == "binary" && route == Route::line_stream);
   }
   if (bytes_alone) return "binary";
-  return std::unexpected(problem_answer(400, route == Route::line_stream ? "none of the subprotocols that are offered is vmline.v1 or binary"
-                                                                         : "none of the subprotocols that are offered is vmline.v1"));
+  return std::unexpected(problem_answer(400, route == Route::line_stream
+                                                 ? "none of the subprotocols that are offered is vmline.v1 or binary"
+                                                 : "none of the subprotocols that are offered is vmline.v1"));
 }
 
 }  // namespace vmline::keeper

@@ -67,8 +67,8 @@ struct WebSocket::Impl : std::enable_shared_from_this<Impl> {
   // Without permessage-deflate: the guest's bytes are for a client on this host, and a compressor's window is 64 kB of memory each.
   websocket::stream<ControlSocket, false> stream;
   beast::flat_buffer received{limits::websocket_message + 1};  // full, it would be an error of its own, and not the one that says too long
-  asio::steady_timer sent;  ///< never expires; cancelled when the message under way is out
-  asio::steady_timer timer;  ///< to the next ping; once the connection is being closed, to its end
+  asio::steady_timer sent;                                     ///< never expires; cancelled when the message under way is out
+  asio::steady_timer timer;                                    ///< to the next ping; once the connection is being closed, to its end
   ControlLimits limits;
   bool sending = false;
   bool pinging = false;
@@ -151,9 +151,7 @@ asio::awaitable<void> WebSocket::close(CloseCode code, std::string_view reason) 
   impl->abort();
 }
 
-void WebSocket::abort() {
-  impl_->abort();
-}
+void WebSocket::abort() { impl_->abort(); }
 
 void WebSocket::on_hang_up(std::function<void()> handler) {
   beast::get_lowest_layer(impl_->stream).async_wait(ControlSocket::wait_error, [handler = std::move(handler)](error_code error) {

@@ -5,9 +5,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <utility>
@@ -44,7 +44,8 @@ std::optional<Event> read_event(std::string_view line) {
 
 }  // namespace
 
-EventLog::EventLog(asio::io_context& loop, std::string path) : path_(std::move(path)), added_(loop, asio::steady_timer::time_point::max()) {}
+EventLog::EventLog(asio::io_context& loop, std::string path)
+    : path_(std::move(path)), added_(loop, asio::steady_timer::time_point::max()) {}
 
 Result<std::unique_ptr<EventLog>> EventLog::open(asio::io_context& loop, std::string path) {
   std::unique_ptr<EventLog> log(new EventLog(loop, std::move(path)));
@@ -89,8 +90,8 @@ void EventLog::keep(std::string line) {
 }
 
 void EventLog::add(std::string type, json::object details, std::optional<Time> time) {
-  Event event{next_sequence(), time ? *time : std::chrono::time_point_cast<Time::duration>(std::chrono::system_clock::now()), std::move(type),
-              std::move(details)};
+  Event event{next_sequence(), time ? *time : std::chrono::time_point_cast<Time::duration>(std::chrono::system_clock::now()),
+              std::move(type), std::move(details)};
   std::string line = to_text(to_json(event));
   if (line.size() > limits::event_bytes) {
     event.details = {{"left_out_bytes", line.size()}};
@@ -143,7 +144,8 @@ std::vector<Event> EventLog::since(std::uint64_t sequence, std::size_t most) con
 asio::awaitable<bool> EventLog::wait(std::uint64_t sequence) {
   while (next_sequence() <= sequence) {
     if (closed_) co_return false;
-    boost::system::error_code ended_early;  // it is always cancelled: by add(), by close(), or the caller is, and then the next co_await throws
+    boost::system::error_code
+        ended_early;  // it is always cancelled: by add(), by close(), or the caller is, and then the next co_await throws
     co_await added_.async_wait(asio::redirect_error(asio::use_awaitable, ended_early));
   }
   co_return !closed_;

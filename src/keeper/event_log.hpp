@@ -42,14 +42,14 @@ class EventLog : public EventSource {
 
   std::string path_;
   UniqueFd file_;
-  std::uint64_t size_ = 0;          ///< of the file, bytes of whole lines
-  std::deque<std::string> kept_;    ///< their JSON without the line's end: text takes a third of what parsed objects do
+  std::uint64_t size_ = 0;        ///< of the file, bytes of whole lines
+  std::deque<std::string> kept_;  ///< their JSON without the line's end: text takes a third of what parsed objects do
   std::size_t kept_bytes_ = 0;
-  std::uint64_t first_ = 1;         ///< the number of kept_.front(), or of the next event
-  std::uint64_t unwritten_ = 1;     ///< the first number that is not in the file
+  std::uint64_t first_ = 1;      ///< the number of kept_.front(), or of the next event
+  std::uint64_t unwritten_ = 1;  ///< the first number that is not in the file
   std::optional<Error> trouble_;
   bool closed_ = false;
-  asio::steady_timer added_;        ///< never expires; cancelled whenever there is a new event
+  asio::steady_timer added_;  ///< never expires; cancelled whenever there is a new event
 };
 
 }  // namespace vmline::keeper

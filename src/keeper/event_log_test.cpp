@@ -52,7 +52,8 @@ constexpr Time new_year = Time(std::chrono::sys_days(std::chrono::year(2026) / 1
 TEST_F(EventLogTest, WritesEachEventAsTheApiTellsIt) {
   auto log = open();
   log->add("state", {{"state", "running"}, {"reason", ""}}, new_year);
-  EXPECT_EQ(content(), R"({"sequence":1,"time":"2026-01-01T00:00:00.000000Z","type":"state","state":"running","reason":""})" "\n");
+  EXPECT_EQ(content(), R"({"sequence":1,"time":"2026-01-01T00:00:00.000000Z","type":"state","state":"running","reason":""})"
+                       "\n");
 }
 
 TEST_F(EventLogTest, NextKeeperGoesOnNumberingAndStillKnows) {
@@ -183,7 +184,8 @@ TEST_F(EventLogTest, WaitIsCancelledByItsCallerAlone) {
   asio::cancellation_signal cancel;
   bool threw = false;
   std::optional<bool> other;
-  asio::co_spawn(loop_, log->wait(1), asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr error, bool) { threw = error != nullptr; }));
+  asio::co_spawn(loop_, log->wait(1),
+                 asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr error, bool) { threw = error != nullptr; }));
   asio::co_spawn(loop_, log->wait(1), [&](std::exception_ptr, bool there) { other = there; });
   loop_.poll();
   cancel.emit(asio::cancellation_type::terminal);

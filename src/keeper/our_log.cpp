@@ -44,7 +44,10 @@ class SilentLog : public Log {
 class FileLog : public Log {
  public:
   FileLog(std::string vm, std::string path, RunOnDisk run_on_disk)
-      : vm_(std::move(vm)), path_(std::move(path)), run_on_disk_(std::move(run_on_disk)), waiting_(std::make_shared<std::atomic<std::size_t>>(0)) {}
+      : vm_(std::move(vm)),
+        path_(std::move(path)),
+        run_on_disk_(std::move(run_on_disk)),
+        waiting_(std::make_shared<std::atomic<std::size_t>>(0)) {}
 
   void write(Level level, std::string_view message) override {
     std::string text;
@@ -128,7 +131,8 @@ std::unique_ptr<Log> make_file_log(std::string vm, std::string path, RunOnDisk r
 Result<std::unique_ptr<Log>> make_journald_log(std::string vm, const std::string& socket) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (socket.size() > limits::socket_path) return fail(fmt::format("{}: a socket's path has at most {} bytes", socket, limits::socket_path));
+  if (socket.size() > limits::socket_path)
+    return fail(fmt::format("{}: a socket's path has at most {} bytes", socket, limits::socket_path));
   std::memcpy(address.sun_path, socket.data(), socket.size());
   UniqueFd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail_errno("create a socket for journald");

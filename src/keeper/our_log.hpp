@@ -34,7 +34,8 @@ std::unique_ptr<Log> make_file_log(std::string vm, std::string path, RunOnDisk r
 /// Sends to journald in its native protocol, as fields MESSAGE, PRIORITY, SYSLOG_IDENTIFIER and VMLINE_VM; journald adds the pid itself.
 Result<std::unique_ptr<Log>> make_journald_log(std::string vm, const std::string& socket = "/run/systemd/journal/socket");
 
-/// Whether we run as a service of systemd: it sets JOURNAL_STREAM or INVOCATION_ID. Someone who ran `vmline run` by hand looks beside the VM.
+/// Whether we run as a service of systemd: it sets JOURNAL_STREAM or INVOCATION_ID. Someone who ran `vmline run` by hand looks beside the
+/// VM.
 bool runs_as_service();
 
 /// journald where we run as a service and its socket takes us, otherwise the file.
