@@ -213,7 +213,10 @@ asio::awaitable<void> Vm::run(HolderLink::Inheritance inheritance) {
   held_["control"] = UniqueFd(::dup(control.get()));
   server_ = std::make_unique<ControlServer>(parts_.loop, std::move(control), *this, parts_.log);
 
-  auto begun = fresh ? co_await begin() : co_await take_up();
+  // Not by a conditional expression: GCC 12 destroys what it gives twice, and the error's sentence with it.
+  Result<> begun;
+  if (fresh) begun = co_await begin();
+  else begun = co_await take_up();
   bool up = begun.has_value();
   if (!begun) {
     Error error = begun.error().because((fresh ? "start " : "take up ") + parts_.name);
