@@ -112,7 +112,9 @@ void add_keep(CommandLine& table) {
   command.add_option("--restart", flags->restart, "When the command ends by itself: never, on-failure or always (never)")->type_name("WHEN");
   add_line_options(command, *flags);
   add_launch_options(command, options);
-  command.add_option("COMMAND", flags->command, "What to run, after --; it starts in this folder")->type_name("")->expected(0, -1);
+  command.add_option("COMMAND", flags->command, "What to run, after --; it starts in this folder")
+      ->type_name("")
+      ->expected(1, -1);  // from 0 on, CLI11 would look for whoever takes what is behind -- in the parent
   table.on(command, [flags, options](const Context& context) -> Result<int> {
     TRY_ASSIGN(api::Spec spec, spec_of_keep(*flags, current_folder()));
     return run(context, spec, *options);
