@@ -90,7 +90,14 @@ class Attachment {
 
   std::string rendered(const LineMessage& message) {
     if (const auto* bytes = std::get_if<LineBytes>(&message)) return screen_.show(bytes->data);
-    if (const auto* boot = std::get_if<LineBoot>(&message)) return screen_.tell(notice(*boot));
+    if (const auto* opened = std::get_if<LineOpened>(&message)) {
+      if (opened->offset == 0) screen_.begin_line();
+      return "";
+    }
+    if (const auto* boot = std::get_if<LineBoot>(&message)) {
+      screen_.begin_line();
+      return screen_.tell(notice(*boot));
+    }
     if (const auto* gap = std::get_if<LineGap>(&message)) {
       std::string told = screen_.tell(notice(*gap));
       if (told.empty()) complain(fmt::format("{}: {}", title_, notice(*gap)));

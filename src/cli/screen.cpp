@@ -15,6 +15,11 @@ std::string Screen::filtered(std::string_view data) {
   return out;
 }
 
+void Screen::begin_line() {
+  seeking_line_ = false;
+  beginning_.clear();
+}
+
 std::string Screen::show(std::string_view data) {
   if (kind_ == Kind::stream) return std::string(data);
   if (!seeking_line_) return filtered(data);

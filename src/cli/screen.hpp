@@ -19,6 +19,8 @@ class Screen {
   /// Bytes of a line's first piece that are looked through for its end.
   static constexpr std::size_t longest_beginning = 1024;
 
+  /// A line begins with the next byte: nothing of it is left out.
+  void begin_line();
   /// What to write for these bytes.
   [[nodiscard]] std::string show(std::string_view data);
   /// From here on it is live.

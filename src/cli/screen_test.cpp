@@ -19,6 +19,15 @@ TEST(Screen, AReplayBeginsAtALine) {
   EXPECT_EQ(screen.show("over\r\nwhole\r\n"), "whole\r\n");
 }
 
+TEST(Screen, AReplayThatBeginsWithABootLosesNothing) {
+  Screen screen(Screen::Kind::terminal, Screen::Beginning::at_a_line);
+  (void)screen.tell("web1/serial0");
+  EXPECT_EQ(screen.show("left over"), "");
+  screen.begin_line();
+  (void)screen.tell("boot 2");
+  EXPECT_EQ(screen.show("SeaBIOS\r\n"), "SeaBIOS\r\n");
+}
+
 TEST(Screen, AReplayWithoutALineIsShownAllTheSame) {
   Screen shortly(Screen::Kind::terminal, Screen::Beginning::at_a_line);
   EXPECT_EQ(shortly.show("prompt> "), "");
