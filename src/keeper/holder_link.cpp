@@ -161,7 +161,6 @@ void HolderLink::handle(os::Packet packet) {
       if (it == requests_.end()) return;
       Request request = std::move(it->second);
       requests_.erase(it);
-      if (message.type == Type::pong) pinged_ = false;
       arm();
       if (request.started) {
         if (!packet.descriptor) {
@@ -229,12 +228,6 @@ void HolderLink::arm() {
   });
 }
 
-void HolderLink::ping() {
-  if (pinged_) return;
-  pinged_ = true;
-  request(message_of(Type::ping, ""), -1, [](int) {});
-}
-
 void HolderLink::sync(Done done) { request(message_of(Type::ping, ""), -1, std::move(done)); }
 
 void HolderLink::hold(const std::string& name, int fd, Kind kind, Done done) {
@@ -297,7 +290,6 @@ void HolderLink::replace(const std::string& why) {
   watch_.reset();
   retry_.cancel();
   outgoing_.clear();
-  pinged_ = false;
   ++replaced_;
   if (holder_pidfd_) {
     os::signal_process(holder_pidfd_.get(), SIGKILL);

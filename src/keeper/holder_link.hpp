@@ -78,8 +78,6 @@ class HolderLink {
   void settings(std::chrono::milliseconds keeper_limit, std::uint32_t clients_most);
   /// The VM has ended: the holder goes. Nothing may be asked after it.
   void quit();
-  /// A connection waits on a raw listener: a holder that does not take it within the limit is replaced.
-  void expect_accept() { ping(); }
 
   [[nodiscard]] pid_t holder_pid() const { return holder_pid_; }
   [[nodiscard]] unsigned holders_replaced() const { return replaced_; }
@@ -104,7 +102,6 @@ class HolderLink {
     UniqueFd descriptor;
   };
 
-  void ping();
   void request(wire::holder::Message message, int fd, Done done, Started started = nullptr);
   void send(const wire::holder::Message& message, int fd);
   void flush();
@@ -136,7 +133,6 @@ class HolderLink {
   std::int64_t next_client_ = 1;
   unsigned replaced_ = 0;
   bool quitting_ = false;
-  bool pinged_ = false;
   std::chrono::steady_clock::time_point armed_;
 };
 

@@ -128,9 +128,10 @@ void Line::connect(std::unique_ptr<Upstream> upstream, std::function<void()> cha
 }
 
 void Line::head_moved(Offset head) {
-  if (journal_) journal_->advance(head);
+  // Clients first: waking the journal's thread can cost this one its place on the CPU.
   raw_.feed(head);
   wake_streams();
+  if (journal_) journal_->advance(head);
   if (marks_.size() >= marks_kept) marks_.erase(marks_.begin(), marks_.begin() + marks_kept / 2);
   marks_.emplace_back(wall_clock(), head);
 }

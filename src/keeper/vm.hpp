@@ -67,6 +67,7 @@ class Vm : public VmService {
   Result<> load_spec(const std::string& path);
   asio::awaitable<Result<>> make_lines(bool anew);
   Result<> make_listeners();
+  void watch_accepts(const std::string& name);
   Result<> make_endpoints();
   Result<UniqueFd> take_terminal_back(const vmm::Terminal& terminal);
   Result<> connect_line(Line& line, const vmm::LinePlan& plan);
@@ -111,6 +112,7 @@ class Vm : public VmService {
   std::unique_ptr<vmm::Monitor> monitor_;
   UniqueFd control_out_, control_in_;
   std::map<std::string, UniqueFd, std::less<>> held_;  ///< what this keeper has, by the name it is held under
+  std::map<std::string, std::unique_ptr<Watch>, std::less<>> accept_watches_;
   HolderLink::Inheritance inheritance_;
   UniqueFd report_;
   UniqueFd monitor_pidfd_;

@@ -113,9 +113,21 @@ Result<> Vm::make_listeners() {
       TRY_ASSIGN(listener, os::listen_at(run_path(line->spec().name + ".sock")));
       parts_.holder.hold(name, listener.get(), Kind::listener);
     }
+    accept_watches_[name] = std::make_unique<Watch>(parts_.loop, listener.get());
+    watch_accepts(name);
     held_[name] = std::move(listener);
   }
   return {};
+}
+
+// The holder accepts. One that is stopped or starves is seen by a connection that waits: it is asked, and replaced if it does not answer.
+void Vm::watch_accepts(const std::string& name) {
+  accept_watches_[name]->wait(Watch::For::read, [this, name] {
+    parts_.holder.sync([this, name](int) {
+      auto pause = std::make_shared<asio::steady_timer>(parts_.loop, std::chrono::milliseconds(10));
+      pause->async_wait([this, name, pause](boost::system::error_code) { watch_accepts(name); });
+    });
+  });
 }
 
 Result<UniqueFd> Vm::take_terminal_back(const vmm::Terminal& terminal) {

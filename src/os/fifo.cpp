@@ -13,8 +13,13 @@
 namespace vmline::os {
 
 Result<UniqueFd> open_fifo(const std::string& path) {
-  if (::mkfifo(path.c_str(), 0600) != 0 && errno != EEXIST) return fail_errno("make FIFO " + path);
-  TRY_ASSIGN(UniqueFd fifo, open_file("FIFO", path, O_RDWR | O_NONBLOCK | O_NOFOLLOW));
+  // Opened first, and only made where it is missing: on a frozen file system an open of what is there returns, and mkfifo hangs.
+  auto there = open_file("FIFO", path, O_RDWR | O_NONBLOCK | O_NOFOLLOW);
+  if (!there && there.error().number() == ENOENT) {
+    if (::mkfifo(path.c_str(), 0600) != 0 && errno != EEXIST) return fail_errno("make FIFO " + path);
+    there = open_file("FIFO", path, O_RDWR | O_NONBLOCK | O_NOFOLLOW);
+  }
+  TRY_ASSIGN(UniqueFd fifo, std::move(there));
   struct stat st{};
   if (::fstat(fifo.get(), &st) != 0) return fail_errno("look at " + path);
   if (!S_ISFIFO(st.st_mode)) return fail(path + " is there and no FIFO: remove it");
