@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <sstream>
 
 #include "wire/api/size.hpp"
@@ -51,8 +52,14 @@ void CommandLine::on(CLI::App& command, Action action) {
 }
 
 Result<CommandLine::Parsed> CommandLine::parse(int argc, const char* const* argv) {
+  const char* const* end = argv + argc;
+  const char* const* dashes = std::find_if(argv + std::min(argc, 1), end, [](std::string_view word) { return word == "--"; });
+  if (dashes != end) behind_dashes_.assign(dashes + 1, end);
   try {
-    app_.parse(argc, argv);
+    app_.parse(static_cast<int>(dashes - argv), argv);
+    if (dashes != end && std::ranges::find(taking_words_, app_.get_subcommands().front()) == taking_words_.end()) {
+      return fail(fmt::format("`vmline {}` takes nothing behind --", app_.get_subcommands().front()->get_name()), ErrorKind::usage);
+    }
     return Parsed{action_, ""};
   } catch (const CLI::ParseError& error) {
     std::ostringstream out;

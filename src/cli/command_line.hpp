@@ -5,6 +5,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 #include "cli/context.hpp"
@@ -28,15 +29,21 @@ class CommandLine {
 
   [[nodiscard]] const std::optional<std::string>& root() const { return root_; }
   [[nodiscard]] const CLI::App& app() const { return app_; }
+  /// What stood behind a -- (which must be there for a command that takes it).
+  [[nodiscard]] const std::vector<std::string>& behind_dashes() const { return behind_dashes_; }
 
   // For those who fill the table.
   CLI::App& command(const std::string& group, const std::string& name, const std::string& description, const std::string& examples);
   void on(CLI::App& command, Action action);
+  /// Everything behind a -- is this command's, as it is. (CLI11 would take options out of it in a subcommand.)
+  void takes_words_behind_dashes(CLI::App& command) { taking_words_.push_back(&command); }
 
  private:
   CLI::App app_;
   std::optional<std::string> root_;
   Action action_;
+  std::vector<std::string> behind_dashes_;
+  std::vector<const CLI::App*> taking_words_;
 };
 
 // The table, a group in each file.

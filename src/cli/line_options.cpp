@@ -51,7 +51,11 @@ void add_send(CommandLine& table) {
   command.add_flag_callback("--no-enter", [options] { options->enter = false; }, "Type no Enter (carriage return) after TEXT");
   command.add_flag("--take", options->take, "Take the typing over from whoever has it");
   add_duration(command, "--timeout", [options](auto time) { options->timeout = time; }, "How long the guest may take to read it (60s)");
-  table.on(command, [options](const Context& context) { return send(context, *options); });
+  table.takes_words_behind_dashes(command);
+  table.on(command, [options, &table](const Context& context) {
+    options->words.insert(options->words.end(), table.behind_dashes().begin(), table.behind_dashes().end());
+    return send(context, *options);
+  });
 }
 
 void add_logs(CommandLine& table) {

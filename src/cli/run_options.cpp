@@ -97,7 +97,8 @@ void add_start(CommandLine& table) {
 }
 
 void add_keep(CommandLine& table) {
-  CLI::App& command = table.command(group, "keep", "Keep the line of a monitor that somebody else runs, or of any command",
+  CLI::App& command = table.command(group, "keep", "Keep the line of a monitor that somebody else runs, or of any command (-- COMMAND…)",
+                                    "One of --connect, --listen-upstream and -- COMMAND…, which starts in this folder, must be given.\n"
                                     "Examples:\n"
                                     "  vmline keep fw1 --connect /run/fw1/serial.sock     a socket that the monitor listens on\n"
                                     "  vmline keep fw2 --listen-upstream /run/fw2.sock    a socket that the monitor connects to\n"
@@ -112,10 +113,9 @@ void add_keep(CommandLine& table) {
   command.add_option("--restart", flags->restart, "When the command ends by itself: never, on-failure or always (never)")->type_name("WHEN");
   add_line_options(command, *flags);
   add_launch_options(command, options);
-  command.add_option("COMMAND", flags->command, "What to run, after --; it starts in this folder")
-      ->type_name("")
-      ->expected(1, -1);  // from 0 on, CLI11 would look for whoever takes what is behind -- in the parent
-  table.on(command, [flags, options](const Context& context) -> Result<int> {
+  table.takes_words_behind_dashes(command);
+  table.on(command, [flags, options, &table](const Context& context) -> Result<int> {
+    flags->command = table.behind_dashes();
     TRY_ASSIGN(api::Spec spec, spec_of_keep(*flags, current_folder()));
     return run(context, spec, *options);
   });
