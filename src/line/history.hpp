@@ -111,8 +111,8 @@ class History {
   std::optional<Run> last_run_;
   std::optional<End> ended_;
   Offset ceiling_ = 0;
-  std::vector<Boot> boots_;   ///< by number
-  std::vector<Gap> losses_;   ///< of unknown length, by offset
+  std::vector<Boot> boots_;  ///< by number
+  std::vector<Gap> losses_;  ///< of unknown length, by offset
 };
 
 }  // namespace vmline::line

@@ -63,15 +63,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
         history.apply(Run{before + next() % 8, before, big(), next() % 2, {}});
         break;
       }
-      case 4:
-        history.apply(End{big(), {}});
-        break;
-      case 5:
-        history.apply(Ceiling{big()});
-        break;
-      case 6:
-        history.cut(big(), "cut", {});
-        break;
+      case 4: history.apply(End{big(), {}}); break;
+      case 5: history.apply(Ceiling{big()}); break;
+      case 6: history.cut(big(), "cut", {}); break;
       default:
         if (auto at = history.end_position()) {
           history.advance(history.end() + next() % 16);

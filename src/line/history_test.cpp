@@ -115,7 +115,8 @@ TEST(History, AfterACleanEndOthersBytesBehindItAreNotOurs) {
 
 TEST(History, KnowsBootsByNumberAndKeepsTheNewest) {
   History history;
-  for (std::uint64_t number = 1; number <= limits::journal_boots + 1; ++number) history.apply(Boot{number, number * 10, number * 10, at(0), "guest reboot"});
+  for (std::uint64_t number = 1; number <= limits::journal_boots + 1; ++number)
+    history.apply(Boot{number, number * 10, number * 10, at(0), "guest reboot"});
   EXPECT_FALSE(history.boot(1));
   ASSERT_TRUE(history.boot(limits::journal_boots));
   EXPECT_EQ(history.boot(limits::journal_boots)->offset, limits::journal_boots * 10);
@@ -206,15 +207,9 @@ TEST(History, FollowsALogThatOthersTruncateExtendAndReplaceAndIsTheSameReadFromI
     model.expected = model.log.size();
     for (int step = 0; step < 30; ++step) {
       switch (upto(5)) {
-        case 0:
-          model.log.resize(upto(3) == 0 ? 0 : upto(model.log.size()));
-          break;
-        case 1:
-          model.log.resize(model.log.size() + upto(4), -1);
-          break;
-        case 2:
-          model.give_up(1 + upto(4));
-          break;
+        case 0: model.log.resize(upto(3) == 0 ? 0 : upto(model.log.size())); break;
+        case 1: model.log.resize(model.log.size() + upto(4), -1); break;
+        case 2: model.give_up(1 + upto(4)); break;
         case 3:
           if (upto(4) == 0) {
             model.log.clear();
@@ -223,8 +218,7 @@ TEST(History, FollowsALogThatOthersTruncateExtendAndReplaceAndIsTheSameReadFromI
             model.record(run_at(0, model.journaled, 0, model.inode));
           }
           break;
-        default:
-          model.write(1 + upto(6));
+        default: model.write(1 + upto(6));
       }
       model.reconcile();
       if (!model.records.empty() && upto(3) == 0) model.record(model.records.back());  // a keeper killed between two steps says it again

@@ -137,11 +137,8 @@ std::optional<Record> decode(std::uint16_t type, std::span<const std::byte> payl
       record = value;
       break;
     }
-    case Type::ceiling:
-      record = Ceiling{in.offset()};
-      break;
-    default:
-      return std::nullopt;
+    case Type::ceiling: record = Ceiling{in.offset()}; break;
+    default: return std::nullopt;
   }
   if (!in.sound()) return std::nullopt;
   return record;

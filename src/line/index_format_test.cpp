@@ -14,8 +14,8 @@ namespace {
 Time at(std::int64_t nanoseconds) { return Time(std::chrono::nanoseconds(nanoseconds)); }
 
 std::vector<Record> one_of_each() {
-  return {Boot{3, 1000, 990, at(5), "guest reboot"}, Gap{{7, 19}, at(-1), "the disk was full"}, line::Run{10, 5, 20, 77, at(9)}, End{123456789012, at(6)},
-          Ceiling{1ull << 40}};
+  return {Boot{3, 1000, 990, at(5), "guest reboot"}, Gap{{7, 19}, at(-1), "the disk was full"}, line::Run{10, 5, 20, 77, at(9)},
+          End{123456789012, at(6)}, Ceiling{1ull << 40}};
 }
 
 std::string encoded(const std::vector<Record>& records) {
@@ -99,7 +99,8 @@ TEST(IndexFormat, SkipsTypesOfLaterVersionsAndWhatTheyAddToKnownOnes) {
 }
 
 TEST(IndexFormat, SkipsRecordsThatMakeNoSense) {
-  auto bytes = raw_record(5, "short") + raw_record(5, std::string(8, '\xff')) + encode_record(Gap{{9, 3}, at(0), ""}) + encode_record(line::Run{1, 2, 0, 0, at(0)});
+  auto bytes = raw_record(5, "short") + raw_record(5, std::string(8, '\xff')) + encode_record(Gap{{9, 3}, at(0), ""}) +
+               encode_record(line::Run{1, 2, 0, 0, at(0)});
   auto outcome = parse(bytes);
   EXPECT_TRUE(outcome.records.empty());
   EXPECT_EQ(outcome.parsed.valid, bytes.size());

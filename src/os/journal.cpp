@@ -99,7 +99,7 @@ Result<ReadResult> Journal::read(Offset from, std::span<std::byte> out) const {
     // Truncated, and nothing was appended since. (What is cut off while it is read reads as NUL: never hand that out.)
     std::uint64_t left = std::min(facts.size, found->position + got);
     s.history.cut(left, line::cause_truncated, State::now());
-    s.expected = std::min(s.expected, left);
+    s.left = std::min(s.left, left);
     ++s.version;
   }
 }

@@ -34,8 +34,8 @@ class Journal {
   };
 
   /// Waits for the journal's lock (on an own open of LINE.note): a predecessor whose last write still hangs in the kernel must have ended.
-  /// Opens log and index, making them where they are missing, and finds J. `kept_log` is the description by which the journal last wrote, as
-  /// the holder kept it, or none; never an older one. What is at the log's path and no plain file is refused with a sentence.
+  /// Opens log and index, making them where they are missing, and finds J. `kept_log` is the description by which the journal last wrote,
+  /// as the holder kept it, or none; never an older one. What is at the log's path and no plain file is refused with a sentence.
   static Result<std::unique_ptr<Journal>> open(Options options, UniqueFd kept_log);
   ~Journal();
   Journal(const Journal&) = delete;
@@ -66,8 +66,8 @@ class Journal {
   /// fdatasync of log and index.
   Result<> sync();
 
-  /// Reads history at an offset, from the log: at most up to the next gap; or tells the gap; NotYet from journaled() on. Never a wrong byte,
-  /// also while somebody truncates the log.
+  /// Reads history at an offset, from the log: at most up to the next gap; or tells the gap; NotYet from journaled() on. Never a wrong
+  /// byte, also while somebody truncates the log.
   Result<ReadResult> read(Offset from, std::span<std::byte> out) const;
 
   // Snapshots: any thread; they never block on the disk.

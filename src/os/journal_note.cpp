@@ -29,7 +29,8 @@ Result<LineNote> JournalNoteFile::read() const {
   LineNote note;
   ssize_t n = ::pread(file_.get(), &note, sizeof note, 0);
   if (n < 0) return fail_errno("read note " + path_);
-  if (n != static_cast<ssize_t>(sizeof note) || note.magic != wire::holder::note_magic) return fail("note " + path_ + " is not one of ours");
+  if (n != static_cast<ssize_t>(sizeof note) || note.magic != wire::holder::note_magic)
+    return fail("note " + path_ + " is not one of ours");
   return note;
 }
 

@@ -24,6 +24,8 @@
 namespace vmline::os {
 
 struct Journal::State {
+  static constexpr std::uint64_t nothing_cut = ~std::uint64_t{0};
+
   State(Options o, JournalNoteFile n, IndexFile i, UniqueFd s)
       : options(std::move(o)), note(std::move(n)), index(std::move(i)), spool(std::move(s)), buffer(limits::journal_write) {}
 
@@ -32,6 +34,7 @@ struct Journal::State {
   Result<> take_up(const wire::holder::JournalNote& noted, const LogFacts& facts, std::optional<std::uint64_t> position);
   Result<line::Recovered> recover(const line::WriteNote& noted, Offset head, std::optional<std::uint64_t> position);
   void record(const line::Record& one);
+  void run_locked(std::uint64_t position);
   void record_locked(const line::Record& one);
   Result<> record_now(const line::Record& one);
   Result<> flush();
@@ -53,8 +56,9 @@ struct Journal::State {
   std::vector<std::byte> buffer;
   LogFacts file;  ///< which file the log is; its size is not kept up
   Offset journaled = 0;
-  Offset ceiling = 0;  ///< synced by this process
-  bool settled = false;  ///< the note says that no write is under way, and nothing waits for the index
+  std::uint64_t expected = 0;  ///< where the log should end
+  Offset ceiling = 0;          ///< synced by this process
+  bool settled = false;        ///< the note says that no write is under way, and nothing waits for the index
   std::chrono::steady_clock::time_point next_path_check{};
 
   std::atomic<Offset> published{0};
@@ -65,8 +69,8 @@ struct Journal::State {
   /// Never held over anything that touches a disk.
   mutable std::mutex state_mutex;
   line::History history;
-  std::uint64_t version = 0;   ///< of the history; appending where it was expected does not change it
-  std::uint64_t expected = 0;  ///< where the log should end
+  std::uint64_t version = 0;         ///< of the history; appending where it was expected does not change it
+  std::uint64_t left = nothing_cut;  ///< a reader found the log cut off here, or above
   std::shared_ptr<UniqueFd> log;
 };
 

@@ -69,7 +69,8 @@ Result<> Journal::State::start_anew(const LogFacts& facts) {
     record(line::Run{facts.size, 0, journaled, facts.inode, now()});
   } else {
     history.settle(facts.size);
-    if (history.end() < journaled && history.last_run()) record(line::Gap{{history.end(), journaled}, now(), std::string(line::cause_restarted)});
+    if (history.end() < journaled && history.last_run())
+      record(line::Gap{{history.end(), journaled}, now(), std::string(line::cause_restarted)});
   }
   expected = history.end_position().value_or(facts.size);
   return {};

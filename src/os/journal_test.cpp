@@ -101,11 +101,15 @@ TEST(Journal, ATruncationWhileNobodyWasThereIsNoticed) {
 
 TEST(Journal, OthersBytesInTheLogAreNotTheLines) {
   TestLine line;
-  { std::ofstream(line.options.log_path) << "an older file\n"; }
+  {
+    std::ofstream(line.options.log_path) << "an older file\n";
+  }
   auto journal = open_journal(line);
   line.send(100);
   ASSERT_TRUE(append_all(*journal, line.head(), line.low));
-  { std::ofstream(line.options.log_path, std::ios::app) << "a note by somebody\n"; }
+  {
+    std::ofstream(line.options.log_path, std::ios::app) << "a note by somebody\n";
+  }
   line.send(100);
   ASSERT_TRUE(append_all(*journal, line.head(), line.low));
   EXPECT_EQ(line.log(), "an older file\n" + sent(Range{0, 100}) + "a note by somebody\n" + sent(Range{100, 200}));
@@ -282,7 +286,9 @@ TEST(Journal, AnotherFileInTheLogsPlaceAfterACleanEndHasNoneOfIt) {
     ASSERT_TRUE(journal->record_end(line.head()));
   }
   std::filesystem::rename(line.options.log_path, line.options.log_path + ".1");
-  { std::ofstream(line.options.log_path) << std::string(2000, '#'); }
+  {
+    std::ofstream(line.options.log_path) << std::string(2000, '#');
+  }
   EXPECT_EQ(check_all(JournalReader::open(line.options.log_path, line.options.index_path).value(), 1000).lost, 1000u);
   line.new_spool(1000);
   auto journal = open_journal(line);

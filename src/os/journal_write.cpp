@@ -22,6 +22,13 @@ void Journal::State::record_locked(const line::Record& one) {
   settled = false;
 }
 
+/// The next byte stands, or will stand, at this position.
+void Journal::State::run_locked(std::uint64_t position) {
+  record_locked(line::Run{position, std::min({position, expected, left}), journaled, file.inode, now()});
+  left = nothing_cut;
+  expected = position;
+}
+
 Result<> Journal::State::flush() {
   return index.flush([this] {
     std::lock_guard state_lock(state_mutex);
@@ -50,8 +57,7 @@ Result<std::uint64_t> Journal::State::reconcile() {
   TRY_ASSIGN(LogFacts facts, log_facts(log->get(), options.log_path));
   std::lock_guard state_lock(state_mutex);
   if (facts.size == expected && history.continues_at(expected, journaled)) return facts.size;
-  record_locked(line::Run{facts.size, std::min(facts.size, expected), journaled, file.inode, now()});
-  expected = facts.size;
+  run_locked(facts.size);
   return facts.size;
 }
 
@@ -76,19 +82,22 @@ Result<bool> Journal::State::follow_path() {
   {
     std::scoped_lock both(write_mutex, state_mutex);
     log = std::make_shared<UniqueFd>(std::move(*reopened));
-    record_locked(line::Run{facts.size, 0, journaled, facts.inode, now()});
-    expected = facts.size;
+    file = facts;
+    left = 0;  // nothing of the old one is in it
+    run_locked(facts.size);
   }
-  file = facts;
   generation.fetch_add(1, std::memory_order_acq_rel);
   return true;
 }
 
 Result<> Journal::State::give_up(Offset low) {
-  record(line::Gap{{journaled, low}, now(), std::string(line::cause_behind)});
-  journaled = low;
+  {
+    std::lock_guard state_lock(state_mutex);
+    record_locked(line::Gap{{journaled, low}, now(), std::string(line::cause_behind)});
+    journaled = low;
+    run_locked(expected);
+  }
   publish();
-  record(line::Run{expected, expected, journaled, file.inode, now()});
   return settle();
 }
 
@@ -113,8 +122,8 @@ Result<std::uint64_t> Journal::State::write(std::uint64_t size, std::size_t leng
     if (at < n) return fail_errno("look at position of log " + options.log_path);
     auto written = static_cast<std::uint64_t>(n);
     auto start = static_cast<std::uint64_t>(at) - written;
-    if (start != size) record(line::Run{start, std::min(start, size), journaled, file.inode, now()});
     std::lock_guard state_lock(state_mutex);
+    if (!history.continues_at(start, journaled)) run_locked(start);
     expected = start + written;
     journaled += written;
     history.advance(journaled);
