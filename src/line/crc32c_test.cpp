@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The checksum against the published vectors.
 #include "line/crc32c.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A line's history, by cases, and beside a model of a log that others truncate, extend and replace.
 #include "line/history.hpp"
 
 #include <gtest/gtest.h>

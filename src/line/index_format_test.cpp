@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The index's records there and back, torn at every byte, damaged at every bit, and from later versions.
 #include "line/index_format.hpp"
 
 #include <gtest/gtest.h>
