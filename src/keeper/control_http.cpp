@@ -289,7 +289,7 @@ asio::awaitable<bool> HttpConnection::write(Answer answer, unsigned version, boo
   }
   response.body() = std::move(answer.body);
   response.keep_alive(keep_alive);
-  response.prepare_payload();
+  if (answer.status != 204) response.prepare_payload();  // which would say Content-Length: 0, and a 204 must not
   error_code error;
   deadline_.arm(context().limits.answer);
   co_await http::async_write(socket_, response, to(error));
