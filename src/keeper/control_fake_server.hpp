@@ -15,6 +15,8 @@
 #include <boost/asio/use_future.hpp>
 #include <boost/json/parse.hpp>
 #include <cerrno>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <future>
 #include <memory>
@@ -45,7 +47,14 @@ class FakeServer {
       loop_.run();
     });
   }
-  ~FakeServer() { shut_down(); }
+  ~FakeServer() {
+    try {
+      shut_down();
+    } catch (const std::exception& failure) {
+      std::fprintf(stderr, "end a control server: %s\n", failure.what());
+      std::abort();
+    }
+  }
   FakeServer(const FakeServer&) = delete;
   FakeServer& operator=(const FakeServer&) = delete;
 

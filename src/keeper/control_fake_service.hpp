@@ -30,8 +30,8 @@ struct FakeLineState {
   explicit FakeLineState(asio::io_context& loop) : changed(loop) {}
 
   void say(std::string bytes) {
-    bytes_.push_back(std::make_unique<std::string>(std::move(bytes)));
-    items.push_back(Bytes{0, std::as_bytes(std::span(*bytes_.back()))});
+    said.push_back(std::make_unique<std::string>(std::move(bytes)));
+    items.push_back(Bytes{0, std::as_bytes(std::span(*said.back()))});
     changed.timer.cancel();
   }
   void say(StreamItem item) {
@@ -51,7 +51,7 @@ struct FakeLineState {
   int opened = 0;
   StreamRequest last_request;
   std::string block = std::string(65536, 'e');
-  std::vector<std::unique_ptr<std::string>> bytes_;
+  std::vector<std::unique_ptr<std::string>> said;
 };
 
 class FakeStream : public Stream {
