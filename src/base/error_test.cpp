@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Sentences for failures, and how they are handed on.
 #include "base/error.hpp"
 
 #include <gtest/gtest.h>

@@ -2,6 +2,7 @@
 // The threads that touch disks; see disk_threads.hpp.
 #include "keeper/disk_threads.hpp"
 
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <pthread.h>
 #include <signal.h>
@@ -153,7 +154,7 @@ DiskThreads::Worker DiskThreads::worker() {
 }
 
 void DiskThreads::attach(boost::asio::io_context& loop) {
-  event_ = std::make_unique<boost::asio::posix::stream_descriptor>(loop, ::dup(completions_->event.get()));
+  event_ = std::make_unique<boost::asio::posix::stream_descriptor>(loop, ::fcntl(completions_->event.get(), F_DUPFD_CLOEXEC, 0));
   wait();
 }
 

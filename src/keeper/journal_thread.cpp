@@ -9,8 +9,11 @@
 
 namespace vmline::keeper {
 namespace {
-/// How far ahead offsets are reserved in the index; renewed when half is used up.
-constexpr Offset reserve_ahead = 256u << 20;
+/// How far ahead offsets are reserved in the index, which costs a sync; renewed when half is used up. A power loss leaves a gap as large
+/// as what was reserved in vain: so little while little is sent, more in a flood.
+constexpr Offset reserve_least = 1u << 20;
+constexpr Offset reserve_most = 256u << 20;
+constexpr std::chrono::seconds reserve_soon{2};
 constexpr std::chrono::milliseconds retry_after{250};
 }  // namespace
 
@@ -21,7 +24,7 @@ JournalThread::JournalThread(boost::asio::io_context& loop, DiskThreads& disks, 
       options_(std::move(options)),
       line_(std::move(line)),
       log_path_(options_.log_path),
-      core_(std::make_shared<Core>()),
+      core_(std::make_shared<Core>(reserve_least)),
       retry_(loop) {}
 
 void JournalThread::open(UniqueFd kept_log, Offset low, Offset head) {
@@ -45,7 +48,8 @@ void JournalThread::try_open(DiskThreads::Tag kept) {
     } else {
       core->journal = std::move(*journal);
       generation = core->journal->log_generation();
-      core->generation_held = was_kept ? generation : ~std::uint64_t{0};
+      // What was kept may have been another file's, and is let go then: what is open now is held first.
+      core->generation_held = was_kept && generation == 0 ? generation : ~std::uint64_t{0};
       tag = disks_.give_to_loop(core->journal->log_fd());
       core->ready.store(true, std::memory_order_release);
     }
@@ -102,8 +106,11 @@ void JournalThread::work(const std::shared_ptr<Core>& core, JournalThread& self,
   Result<> result;
   while (journal.journaled() < core->target.load(std::memory_order_acquire) && core->generation_held == journal.log_generation()) {
     Offset target = core->target.load(std::memory_order_acquire);
-    if (target + reserve_ahead / 2 > core->reserved) {
-      core->reserved = target + reserve_ahead;
+    if (target + core->reserve_ahead / 2 > core->reserved) {
+      auto now = std::chrono::steady_clock::now();
+      core->reserve_ahead = now - core->reserved_at < reserve_soon ? std::min(core->reserve_ahead * 2, reserve_most) : reserve_least;
+      core->reserved_at = now;
+      core->reserved = target + core->reserve_ahead;
       result = journal.reserve(core->reserved);
       if (!result) core->reserved = 0;
     }

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -56,13 +57,15 @@ class JournalThread {
  private:
   /// What loop and disk threads share; lives as long as any of them uses it.
   struct Core {
+    explicit Core(Offset reserve) : reserve_ahead(reserve) {}
     std::unique_ptr<os::Journal> journal;  ///< set once, on the disk thread, before `ready`
     std::atomic<bool> ready{false};
     std::atomic<Offset> target{0};
     std::atomic<Offset> low{0};
     std::atomic<bool> progress_wanted{false};
     std::atomic<bool> scheduled{false};
-    Offset reserved = 0;               ///< disk thread's
+    Offset reserved = 0, reserve_ahead;  ///< disk thread's
+    std::chrono::steady_clock::time_point reserved_at;
     std::uint64_t generation_held = 0;  ///< disk thread's: the log that the holder keeps
   };
   void try_open(DiskThreads::Tag kept);

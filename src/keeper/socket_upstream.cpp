@@ -2,6 +2,7 @@
 // Lines on sockets; see socket_upstream.hpp.
 #include "keeper/socket_upstream.hpp"
 
+#include <boost/asio/post.hpp>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <unistd.h>

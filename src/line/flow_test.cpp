@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What may go, when the guest waits, and what is given up, from counts and times alone.
 #include "line/flow.hpp"
 
 #include <gtest/gtest.h>

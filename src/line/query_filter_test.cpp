@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Queries are taken out whole however they are cut into pieces, and nothing else is touched.
 #include "line/query_filter.hpp"
 
 #include <gtest/gtest.h>
