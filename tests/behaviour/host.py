@@ -194,6 +194,7 @@ class Host:
         if user:
             os.chown(self.root, user, user)
         self.vms = []
+        self.prefix = []  # of every command: such as prlimit and its words
         self.before = set(os.listdir('/dev/shm'))
 
     def environment(self):
@@ -202,7 +203,7 @@ class Host:
     def command(self, *words, input=None, seconds=60):
         """Runs `vmline WORDS`; the finished process with text in stdout and stderr."""
         user = dict(user=self.user, group=self.user, extra_groups=[]) if self.user else {}
-        return subprocess.run([os.path.join(BIN, 'vmline'), *words], env=self.environment(), input=input, capture_output=True, text=True,
+        return subprocess.run([*self.prefix, os.path.join(BIN, 'vmline'), *words], env=self.environment(), input=input, capture_output=True, text=True,
                               timeout=seconds, **user)
 
     def vmline(self, *words, **how):
