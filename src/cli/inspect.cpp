@@ -56,9 +56,9 @@ std::string describe(const json::object& vm, const json::object& spec, bool runn
   json::object monitor = object_field(vm, "monitor");
   std::uint64_t signal = number_field(monitor, "signal");
   std::string ended = signal ? fmt::format("ended by signal {}", signal) : fmt::format("ended with exit status {}", number_field(monitor, "exit_status"));
-  if (std::uint64_t pid = number_field(monitor, "pid")) {
-    text += entry("monitor", running ? fmt::format("pid {}, {}", pid, text_field(monitor, "binary")) : fmt::format("{}, {}", text_field(monitor, "binary"), ended));
-  }
+  std::string binary = text_field(monitor, "binary");
+  if (running && number_field(monitor, "pid")) text += entry("monitor", fmt::format("pid {}, {}", number_field(monitor, "pid"), binary));
+  if (!running && !binary.empty()) text += entry("monitor", fmt::format("{}, {}", binary, ended));
   for (const json::value& line : array_field(monitor, "log_tail")) {
     if (line.is_string()) text += entry("", fmt::format("said: {}", std::string_view(line.get_string())));
   }
