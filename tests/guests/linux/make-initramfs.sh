@@ -26,12 +26,12 @@ for module in acpi/button input/evdev; do # what tells of the power button; buil
   file=$root/lib/modules/$version/kernel/drivers/$module.ko
   [ ! -e "$file" ] || cp "$file" "$work/tree/modules/"
 done
-printf '#!/bin/sh\nexec poweroff\n' > "$work/tree/etc/acpi/PWRF/00000080"
+printf '#!/bin/sh\necho "guest: powering off" >/dev/ttyS0\nexec busybox poweroff -f\n' > "$work/tree/etc/acpi/PWRF/00000080"
 chmod 755 "$work/tree/etc/acpi/PWRF/00000080"
 cat > "$work/tree/etc/shrc" <<'END'
-# No prompt comes back after these.
-reboot() { busybox reboot "$@"; sleep 60; }
-poweroff() { busybox poweroff "$@"; sleep 60; }
+# Process 1 only waits for the shell: what it would be asked for is done here.
+reboot() { echo "guest: rebooting"; busybox reboot -f; }
+poweroff() { echo "guest: powering off"; busybox poweroff -f; }
 END
 find "$work/tree" -exec touch -d @0 {} +
 (cd "$work/tree" && find . | LC_ALL=C sort | cpio -o -H newc -R +0:+0 --reproducible --quiet) > "$work/archive"
