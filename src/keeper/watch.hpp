@@ -3,6 +3,7 @@
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
+#include <poll.h>
 #include <functional>
 #include <memory>
 
@@ -21,6 +22,8 @@ class Watch {
   Watch& operator=(const Watch&) = delete;
 
   /// Calls `handler` once, when the descriptor is ready (or has failed). Asking for what is waited for already changes nothing.
+  /// Only when it really is: what Asio keeps of a descriptor is used again, and one that is registered in the turn in which another was
+  /// let go can be told the other's readiness. Who takes a pidfd's for a process's end, or a client's for its going, must not be told that.
   template <class Handler>
   void wait(For what, Handler handler) {
     bool& waiting = waiting_[static_cast<int>(what)];
@@ -31,12 +34,20 @@ class Watch {
     descriptor_.async_wait(type, [this, alive = std::weak_ptr<bool>(alive_), what, handler = std::move(handler)](boost::system::error_code error) mutable {
       if (alive.expired()) return;
       waiting_[static_cast<int>(what)] = false;
-      if (!error) handler();
+      if (error) return;
+      if (!ready(what)) return wait(what, std::move(handler));
+      handler();
     });
   }
   [[nodiscard]] bool waiting(For what) const { return waiting_[static_cast<int>(what)]; }
 
  private:
+  bool ready(For what) {
+    short events = what == For::read ? POLLIN : what == For::write ? POLLOUT : POLLPRI;
+    pollfd now{descriptor_.native_handle(), events, 0};
+    return ::poll(&now, 1, 0) != 0;
+  }
+
   boost::asio::posix::stream_descriptor descriptor_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   bool waiting_[3] = {};
