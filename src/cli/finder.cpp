@@ -27,6 +27,16 @@ constexpr auto lock_limit = 60s;    ///< a stop may take half of it
 
 bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
+/// Whether the state on the tmpfs is of a VM that goes on. One that has ended leaves it there only with what a disk did not take.
+bool goes_on(const std::string& state_file) {
+  auto text = os::read_file(state_file, limits::api_answer);
+  if (!text) return false;
+  auto state = api::parse_json(*text, limits::api_answer);
+  if (!state || !state->is_object()) return true;
+  std::string word = text_field(state->get_object(), "state");
+  return word != "stopped" && word != "failed";
+}
+
 }  // namespace
 
 Result<> Finder::check_exists(std::string_view name) const {
@@ -73,7 +83,7 @@ Result<FoundVm> Finder::find(std::string_view name, const os::CommandLock* lock,
   TRY(places_.create());
   TRY_ASSIGN(std::string memory, places_.memory_dir(name));
   std::string state_file = memory + "/state.json";
-  if (!exists(state_file) && !holder_lives(places_, name)) return stopped(name);
+  if (!goes_on(state_file) && !holder_lives(places_, name)) return stopped(name);
   std::optional<os::CommandLock> taken;
   if (!lock) {
     TRY_ASSIGN(taken, this->lock(name));
@@ -85,6 +95,7 @@ Result<FoundVm> Finder::revive(std::string_view name, const std::string& state_f
   Interruption interruption(stop);
   auto deadline = std::chrono::steady_clock::now() + revive_limit;
   auto pause = 5ms;
+  std::optional<Error> trouble;
   while (std::chrono::steady_clock::now() < deadline) {
     auto found = ask(name);
     if (found || !is_lost_connection(found.error())) return found;
@@ -94,10 +105,15 @@ Result<FoundVm> Finder::revive(std::string_view name, const std::string& state_f
       pause = std::min(pause * 2, 200ms);
       continue;
     }
-    if (!exists(state_file)) return stopped(name);
-    TRY_ASSIGN(json::object started, start_holder(places_, name, progress_, stop));
-    (void)started;  // what it came to is asked, or read, anew
+    if (!goes_on(state_file)) return stopped(name);
+    // What it came to is asked, or read, anew. One that was killed on its way is followed by another: the monitor may run.
+    if (auto started = start_holder(places_, name, progress_, stop); !started) {
+      trouble = started.error();
+      if (interruption.wait({}, std::chrono::steady_clock::now() + pause) == Interruption::Woken::interrupted) break;
+      pause = std::min(pause * 2, 200ms);
+    }
   }
+  if (trouble) return std::unexpected(*trouble);
   return fail(fmt::format("{}: its keeper does not come back; see {}/vmline.log", name, places_.vm_dir(name)), ErrorKind::timed_out);
 }
 

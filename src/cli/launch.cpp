@@ -7,11 +7,13 @@
 
 #include <algorithm>
 #include <boost/json/serialize.hpp>
+#include <csignal>
 
 #include "base/limits.hpp"
 #include "cli/fields.hpp"
 #include "cli/holder_start.hpp"
 #include "os/files.hpp"
+#include "os/process_identity.hpp"
 #include "os/unix_socket.hpp"
 #include "wire/api/spec_json.hpp"
 
@@ -33,9 +35,27 @@ std::optional<Offset> first_head(const json::object& vm) {
   return number_field(lines.front(), "head");
 }
 
+/// Of a monitor whose holder and keeper are gone, and whose VM is given up.
+void end_orphan(const std::string& identity_path) {
+  auto written = os::read_file(identity_path, 256);
+  if (!written) return;
+  auto identity = os::ProcessIdentity::parse(*written);
+  if (!identity) return;
+  auto process = identity->open();
+  if (!process) return;
+  os::signal_process(process->get(), SIGKILL);
+  (void)os::ends_within(process->get(), std::chrono::seconds(5));
+}
+
 Result<json::object> start(const Finder& finder, std::string_view name, const os::CommandLock& lock) {
+  // It has ended, and begins anew: what an earlier life left here for want of a disk is its spools.
+  TRY_ASSIGN(std::string memory, finder.places().memory_dir(name));
+  TRY(os::remove_file(memory + "/state.json"));
   auto started = start_holder(finder.places(), name, finder.progress());
   if (!started) {
+    // Where the holder was killed on its way, what it had begun is gone on with: its monitor may run. After a failure that was reported
+    // there is nothing left to be found.
+    if (auto found = finder.find(name, &lock); found && found->running()) return std::move(found->vm);
     // Where another holder lives after all, what is there is its own.
     if (!holder_lives(finder.places(), name)) (void)clear_run(finder.places(), name);
     return std::unexpected(started.error());
@@ -51,6 +71,7 @@ Result<json::object> start(const Finder& finder, std::string_view name, const os
 }  // namespace
 
 Result<> clear_run(const os::Places& places, std::string_view name) {
+  end_orphan(places.run_dir(name) + "/monitor.pid");
   TRY_ASSIGN(std::string memory, places.memory_dir(name));
   TRY(os::remove_tree(memory));
   return os::remove_tree(places.run_dir(name));

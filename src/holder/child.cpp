@@ -104,8 +104,11 @@ void reset_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
-void become(const StartPlan& plan, const HeldTable& held, const Original& original, int failure_pipe) {
+void become(const StartPlan& plan, const HeldTable& held, const Original& original, int failure_pipe, int holder) {
   Child child(plan, held, failure_pipe);
+  // Until it is written down who this is, it does not outlive the holder: whoever finds no identity file knows that there is no child.
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != holder) ::_exit(127);
   ::setsid();
   reset_signals();
   child.place_descriptors();
@@ -113,6 +116,7 @@ void become(const StartPlan& plan, const HeldTable& held, const Original& origin
   if ((plan.flags & wire::start_allow_ptrace) != 0) ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
   if (::chdir(plan.directory) != 0) child.fail(wire::StartStep::directory);
   if (plan.identity[0] != 0 && !write_identity(plan.identity)) child.fail(wire::StartStep::identity);
+  ::prctl(PR_SET_PDEATHSIG, 0);
   ::setrlimit(RLIMIT_NOFILE, &original.descriptors);  // last: a lower limit than what is open would refuse every open above
   ::execve(plan.argv[0], plan.argv, plan.envp);
   child.fail(wire::StartStep::exec);

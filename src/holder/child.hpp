@@ -29,7 +29,7 @@ int fork_with_pidfd(UniqueFd& pidfd);
 /// Every signal at its default, none blocked: what is ignored would stay ignored over exec.
 void reset_signals();
 
-/// Becomes the program, or tells `failure_pipe` why not.
-[[noreturn]] void become(const StartPlan& plan, const HeldTable& held, const Original& original, int failure_pipe);
+/// Becomes the program, or tells `failure_pipe` why not. `holder` is the parent's pid: without it this is a child of nobody's.
+[[noreturn]] void become(const StartPlan& plan, const HeldTable& held, const Original& original, int failure_pipe, int holder);
 
 }  // namespace vmline::holder

@@ -58,10 +58,11 @@ int Processes::start(const char* name, std::uint32_t id, std::uint64_t keeper, U
   const UniqueFd write_end(pipe[1]);
   ::fcntl(read_end.get(), F_SETFL, O_NONBLOCK);
   UniqueFd pidfd;
+  const int holder = ::getpid();
   const int pid = fork_with_pidfd(pidfd);
   if (pid == 0) {
     locks.close_in_child();
-    become(plan_, held, original, write_end.get());
+    become(plan_, held, original, write_end.get(), holder);
   }
   if (pid < 0) return errno;
 

@@ -16,6 +16,7 @@
 #include <cstring>
 
 #include "base/check.hpp"
+#include "os/files.hpp"
 #include "os/process_identity.hpp"
 
 namespace vmline::keeper {
@@ -37,6 +38,11 @@ Message message_of(Type type, const std::string& name, std::int64_t a = 0, std::
 }
 
 UniqueFd copy_of(int fd) { return UniqueFd(fd < 0 ? -1 : ::fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+/// A killed process ends within microseconds, unless it hangs in the kernel.
+constexpr std::chrono::milliseconds moment_of_death{100};
+/// So long a child that was to end with its holder may need to.
+constexpr std::chrono::milliseconds moment_of_orphans{20};
 
 /// "client:serial0:17" → 17.
 std::int64_t number_of(std::string_view name) {
@@ -204,10 +210,10 @@ void HolderLink::flush() {
   }
 }
 
-void HolderLink::request(Message message, int fd, Done done, Started started) {
+void HolderLink::request(Message message, int fd, Done done, Started started, std::string identity) {
   message.id = next_id_++;
   bool first = requests_.empty();
-  requests_.emplace(message.id, Request{message, started ? copy_of(fd) : UniqueFd(), std::move(done), std::move(started)});
+  requests_.emplace(message.id, Request{message, started ? copy_of(fd) : UniqueFd(), std::move(done), std::move(started), std::move(identity)});
   send(message, fd);
   if (first) arm();
 }
@@ -221,8 +227,9 @@ void HolderLink::arm() {
     if (error || requests_.empty() || quitting_) return;
     auto late = std::chrono::steady_clock::now() - armed_ - settings_.answer;
     // When we were held up ourselves, so may the holder have been: another round. (Its answer may also lie unread.)
+    unsigned replaced = replaced_;
     receive();
-    if (requests_.empty()) return;
+    if (requests_.empty() || replaced_ != replaced) return;
     if (late > std::chrono::milliseconds(50)) return arm();
     replace(fmt::format("it has not answered for {} ms", settings_.answer.count()));
   });
@@ -249,8 +256,8 @@ void HolderLink::refuse(const std::string& client) {
   send(message_of(Type::refuse, client), -1);
 }
 
-void HolderLink::start_process(const std::string& name, UniqueFd record, Started started) {
-  request(message_of(Type::start, name), record.get(), nullptr, std::move(started));
+void HolderLink::start_process(const std::string& name, UniqueFd record, std::string identity, Started started) {
+  request(message_of(Type::start, name), record.get(), nullptr, std::move(started), std::move(identity));
 }
 
 void HolderLink::watch_process(const std::string& name, pid_t pid, int pidfd) {
@@ -291,12 +298,7 @@ void HolderLink::replace(const std::string& why) {
   retry_.cancel();
   outgoing_.clear();
   ++replaced_;
-  if (holder_pidfd_) {
-    os::signal_process(holder_pidfd_.get(), SIGKILL);
-    // Where it was started by us it is our child, and else this does nothing.
-    siginfo_t info{};
-    (void)::waitid(P_PIDFD, static_cast<id_t>(holder_pidfd_.get()), &info, WEXITED | WNOHANG);
-  }
+  bool dead = end_holder();
   if (auto spawned = spawn_holder(); !spawned) {
     // Out of processes or descriptors for a moment: the line goes on without a holder, and this is tried again.
     retry_.expires_after(std::chrono::milliseconds(100));
@@ -305,10 +307,43 @@ void HolderLink::replace(const std::string& why) {
     });
     return;
   }
-  hand_over();
+  hand_over(dead);
   listen();
   watch_holder();
   if (on_new_holder) on_new_holder(why);
+}
+
+/// Kills the old holder, and takes what it had still sent: clients that it had accepted, a process that it had started. False when it
+/// does not end, and may still do something.
+bool HolderLink::end_holder() {
+  if (!holder_pidfd_) return true;
+  os::signal_process(holder_pidfd_.get(), SIGKILL);
+  bool dead = os::ends_within(holder_pidfd_.get(), moment_of_death);
+  // Where it was started by us it is our child, and else this does nothing.
+  siginfo_t info{};
+  (void)::waitid(P_PIDFD, static_cast<id_t>(holder_pidfd_.get()), &info, WEXITED | WNOHANG);
+  while (true) {
+    auto packet = os::receive_packet(socket_.get());
+    if (!packet || !*packet) return dead;
+    handle(std::move(**packet));
+  }
+}
+
+/// A start that was not answered: there is a child when it has written who it is. One that has not ended with its holder.
+void HolderLink::settle_start(Request start, bool holder_is_dead) {
+  std::string name = start.message.name;
+  if (!holder_is_dead) {
+    return start.started(fail("the holder hangs in the kernel, and may have started it or not", ErrorKind::timed_out));
+  }
+  auto written = os::read_file(start.identity, 256);
+  auto identity = written ? os::ProcessIdentity::parse(*written) : Result<os::ProcessIdentity>(std::unexpected(written.error()));
+  if (identity) {
+    if (auto pidfd = identity->open(); pidfd && !os::ends_within(pidfd->get(), moment_of_orphans)) {
+      watch_process(name, identity->pid, pidfd->get());
+      return start.started(HeldProcess{identity->pid, std::move(*pidfd), false, -1});
+    }
+  }
+  request(start.message, start.descriptor.get(), nullptr, std::move(start.started), std::move(start.identity));
 }
 
 Result<> HolderLink::spawn_holder() {
@@ -345,7 +380,7 @@ Result<> HolderLink::spawn_holder() {
   return {};
 }
 
-void HolderLink::hand_over() {
+void HolderLink::hand_over(bool old_is_dead) {
   UniqueFd self(static_cast<int>(::syscall(SYS_pidfd_open, ::getpid(), 0)));
   std::map<std::uint32_t, Request> pending = std::move(requests_);
   requests_.clear();
@@ -357,15 +392,19 @@ void HolderLink::hand_over() {
   request(message_of(Type::succeed, ""), -1, [](int) {});
   // What the old one had not answered: holds have just been made again, the rest is asked again. Their ids go on, so order is kept.
   for (auto& [id, old] : pending) {
-    int fd = old.descriptor.get();
+    int fd = -1;
+    if (old.message.type == Type::start) {
+      settle_start(std::move(old), old_is_dead);
+      continue;
+    }
     if (old.message.type == Type::hold) {
       auto it = known_.find(old.message.name);
       if (it == known_.end()) continue;
       fd = it->second.fd;
-    } else if (old.message.type != Type::start && old.message.type != Type::release_pump && old.message.type != Type::ping) {
+    } else if (old.message.type != Type::release_pump && old.message.type != Type::ping) {
       continue;
     }
-    request(old.message, fd, std::move(old.done), std::move(old.started));
+    request(old.message, fd, std::move(old.done));
   }
   arm();
 }

@@ -67,8 +67,9 @@ class HolderLink {
   void refuse(const std::string& client);
 
   using Started = std::function<void(Result<HeldProcess>)>;
-  /// Starts a process from a start record (a memfd).
-  void start_process(const std::string& name, UniqueFd record, Started started);
+  /// Starts a process from a start record (a memfd), whose child writes who it is to `identity`: should the holder die before it has
+  /// answered, this tells whether there is a child already.
+  void start_process(const std::string& name, UniqueFd record, std::string identity, Started started);
   /// Watches a process that is nobody's child of ours (adopted).
   void watch_process(const std::string& name, pid_t pid, int pidfd);
   void forget_process(const std::string& name);
@@ -96,13 +97,14 @@ class HolderLink {
     UniqueFd descriptor;  ///< our own copy while it waits for its answer
     Done done;
     Started started;
+    std::string identity;
   };
   struct Outgoing {
     wire::holder::Message message;
     UniqueFd descriptor;
   };
 
-  void request(wire::holder::Message message, int fd, Done done, Started started = nullptr);
+  void request(wire::holder::Message message, int fd, Done done, Started started = nullptr, std::string identity = {});
   void send(const wire::holder::Message& message, int fd);
   void flush();
   void listen();
@@ -110,9 +112,11 @@ class HolderLink {
   void handle(os::Packet packet);
   void arm();
   void replace(const std::string& why);
+  bool end_holder();
+  void settle_start(Request start, bool holder_is_dead);
   void watch_holder();
   Result<> spawn_holder();
-  void hand_over();
+  void hand_over(bool old_is_dead);
 
   boost::asio::io_context& loop_;
   UniqueFd socket_;

@@ -26,6 +26,7 @@ RuntimeState read(const json::object& o) {
   s.wanted = text_of(o.at("wanted"));
   s.stop_reason = text_of(o.at("stop_reason"));
   s.boot = o.at("boot").to_number<std::uint64_t>();
+  if (auto* begun = o.if_contains("boot_begun")) s.boot_begun = begun->as_bool();
   s.binary = text_of(o.at("binary"));
   s.control_handled = o.at("control_handled").to_number<std::uint64_t>();
   s.keepers = o.at("keepers").to_number<std::uint64_t>();
@@ -66,7 +67,7 @@ Result<> RuntimeState::save(const std::string& memory_dir) const {
     boots[line] = {{"number", b.number}, {"offset", b.offset}, {"offset_low", b.offset_low}, {"time", count_of(b.time)}, {"cause", b.cause}};
   }
   json::object o{{"state", state},     {"reason", reason},   {"since", count_of(since)}, {"wanted", wanted},     {"stop_reason", stop_reason},
-                 {"boot", boot},       {"binary", binary},   {"control_handled", control_handled}, {"keepers", keepers}, {"holders", holders},
+                 {"boot", boot},       {"boot_begun", boot_begun}, {"binary", binary},   {"control_handled", control_handled}, {"keepers", keepers}, {"holders", holders},
                  {"restarts", restarts}, {"last_boots", boots}};
   if (monitor) o["monitor"] = monitor->line();
   if (monitor_started) o["monitor_started"] = count_of(*monitor_started);

@@ -92,6 +92,7 @@ asio::awaitable<bool> Vm::monitor_ended() {
   monitor_.reset();
   control_.reset();
   state_.monitor.reset();
+  state_.boot_begun = false;
   (void)os::remove_file(run_path("monitor.pid"));
 
   if (state_.wanted == "stopped") {

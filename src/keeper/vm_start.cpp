@@ -273,8 +273,13 @@ asio::awaitable<Result<>> Vm::start_monitor() {
       std::optional<Result<HeldProcess>> result;
     };
     auto outcome = std::make_shared<Outcome>();
-    auto started_at = std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
-    parts_.holder.start_process(process.name, std::move(*record), [this, outcome](Result<HeldProcess> result) {
+    // Before it is started: who takes this up after a SIGKILL is told by the holder only that it is there.
+    state_.monitor_started = std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
+    state_.binary = process.argv[0];
+    state_.exit_status.reset();
+    state_.signal.reset();
+    save();
+    parts_.holder.start_process(process.name, std::move(*record), identity_path, [this, outcome](Result<HeldProcess> result) {
       outcome->result = std::move(result);
       changed_.notify();
     });
@@ -283,10 +288,6 @@ asio::awaitable<Result<>> Vm::start_monitor() {
     if (!*outcome->result) co_return std::unexpected(outcome->result->error().because(process.argv[0]));
     HeldProcess child = std::move(**outcome->result);
     if (auto identity = os::ProcessIdentity::of(child.pid)) state_.monitor = *identity;
-    state_.monitor_started = started_at;
-    state_.binary = process.argv[0];
-    state_.exit_status.reset();
-    state_.signal.reset();
     save();
     watch_monitor(child.pid, std::move(child.pidfd));
   }
@@ -413,16 +414,21 @@ asio::awaitable<Result<>> Vm::take_up() {
   } else if (state_.monitor || ::access(run_path("monitor.pid").c_str(), F_OK) == 0) {
     // Nobody of ours was left: the monitor is known by who it is, or, where we were killed before we could note that, by what it wrote.
     if (auto written = os::read_file(run_path("monitor.pid"), 256)) {
+    if (auto identity = os::ProcessIdentity::of(it->second.pid); identity && !ended) state_.monitor = *identity;
       if (auto identity = os::ProcessIdentity::parse(*written)) state_.monitor = *identity;
     }
     if (state_.monitor) {
-      if (auto pidfd = state_.monitor->open()) {
+      auto pidfd = state_.monitor->open();
+      // One that had not come to its first instruction ends with its holder, and is started anew.
+      if (pidfd && !(state_.state == "starting" && os::ends_within(pidfd->get(), std::chrono::milliseconds(20)))) {
         parts_.holder.watch_process("monitor", state_.monitor->pid, pidfd->get());
         watch_monitor(state_.monitor->pid, std::move(*pidfd));
       }
     }
   }
-  if (auto made = co_await make_lines(false); !made) co_return made;
+  // Killed while it began: whatever is not there yet is made now.
+  bool beginning = state_.state == "starting" && !monitor_pidfd_;
+  if (auto made = co_await make_lines(beginning); !made) co_return made;
   if (auto made = make_endpoints(); !made) co_return made;
   for (std::size_t i = 0; i < lines_.size(); ++i) {
     Line& line = *lines_[i];
@@ -448,8 +454,11 @@ asio::awaitable<Result<>> Vm::take_up() {
     } else if (auto dialled = co_await dial_lines(); !dialled) {
       co_return dialled;
     }
-  } else if (state_.state == "starting" && !state_.monitor) {
-    // Killed before it was started: start it now.
+  if (state_.state == "starting" && !state_.boot_begun) {
+    begin_boot(!state_.last_boots.empty() ? "monitor restart" : state_.boot == 0 ? "first start" : "start", std::nullopt);
+  }
+  } else if (beginning) {
+    // Killed before it was started, or the monitor with its holder before its first instruction: start it now.
     auto fresh = vmm::make_plan(spec_, endpoints_, process_environment());
     if (!fresh) co_return std::unexpected(fresh.error());
     plan_ = std::move(*fresh);

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -77,6 +78,11 @@ std::optional<UniqueFd> ProcessIdentity::open() const {
 }
 
 void signal_process(int pidfd, int signal) { (void)::syscall(SYS_pidfd_send_signal, pidfd, signal, nullptr, 0); }
+
+bool ends_within(int pidfd, std::chrono::milliseconds limit) {
+  pollfd ended{pidfd, POLLIN, 0};
+  return ::poll(&ended, 1, static_cast<int>(limit.count())) > 0;
+}
 
 Result<UniqueFd> take_descriptor(int pidfd, int number) {
   int fd = static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd, number, 0));

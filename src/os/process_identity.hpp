@@ -4,6 +4,7 @@
 #pragma once
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -37,6 +38,9 @@ std::string host_boot_id();
 
 /// kill(2) by pidfd; a process that is gone already is fine.
 void signal_process(int pidfd, int signal);
+
+/// Whether the process has ended, or does within `limit`, which is waited for: one with a SIGKILL on its way needs a moment.
+bool ends_within(int pidfd, std::chrono::milliseconds limit);
 
 /// Another process's descriptor, by pidfd_getfd(2).
 Result<UniqueFd> take_descriptor(int pidfd, int number);
