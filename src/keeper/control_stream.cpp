@@ -7,12 +7,23 @@
 
 namespace vmline::keeper {
 
-ControlStream::ControlStream(boost::asio::io_context& loop, os::Spool spool, UniqueFd fifo, Offset handled)
-    : spool_(std::move(spool)), fifo_(std::move(fifo)), watch_(loop, fifo_.get()), fed_(handled), handled_(handled) {}
+ControlStream::ControlStream(boost::asio::io_context& loop, os::Spool spool, UniqueFd fifo, Offset handled, std::chrono::microseconds settle)
+    : spool_(std::move(spool)),
+      fifo_(std::move(fifo)),
+      watch_(loop, fifo_.get()),
+      settled_(loop),
+      settle_(settle),
+      fed_(handled),
+      handled_(handled) {}
 
 void ControlStream::run() {
   drain();
-  watch_.wait(Watch::For::read, [this] { run(); });
+  watch_.wait(Watch::For::read, [this] {
+    settled_.expires_after(settle_);
+    settled_.async_wait([this](boost::system::error_code error) {
+      if (!error) run();
+    });
+  });
 }
 
 void ControlStream::drain() {
@@ -30,11 +41,9 @@ void ControlStream::handle() {
     auto n = spool_.read(fed_, std::span(buffer).first(std::min<Offset>(buffer.size(), spool_.head() - fed_)));
     if (!n || *n == 0) return;
     fed_ += *n;
-    std::size_t unfinished = on_bytes(std::span<const std::byte>(buffer).first(*n));
-    Offset handled = fed_ - std::min<Offset>(unfinished, fed_);
+    Offset handled = on_bytes(std::span<const std::byte>(buffer).first(*n), fed_);
     if (handled <= handled_) continue;
     handled_ = handled;
-    on_handled(handled_);
     spool_.raise_low(handled_ / os::page * os::page);
     spool_.punch({0, spool_.low()});
   }

@@ -4,6 +4,8 @@
 // while nobody of ours lived is found in the FIFO.
 #pragma once
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <span>
@@ -16,12 +18,12 @@ namespace vmline::keeper {
 
 class ControlStream {
  public:
-  /// Bytes of the stream, in order; returns how many at their end are the beginning of a message that goes on.
-  std::function<std::size_t(std::span<const std::byte>)> on_bytes;
-  /// Everything before this offset has been handled.
-  std::function<void(Offset handled)> on_handled;
+  /// Bytes of the stream, in order, up to the offset `end`; returns up to where they have been handled: what follows is the beginning of a
+  /// message that goes on. That offset must be kept in one with what came of them, else a SIGKILL in between handles them twice.
+  std::function<Offset(std::span<const std::byte>, Offset end)> on_bytes;
 
-  ControlStream(boost::asio::io_context& loop, os::Spool spool, UniqueFd fifo, Offset handled);
+  /// What comes is handled `settle` after it came: for a monitor that tells a reboot before its guest has stopped printing.
+  ControlStream(boost::asio::io_context& loop, os::Spool spool, UniqueFd fifo, Offset handled, std::chrono::microseconds settle);
 
   /// Handles what is there, then waits for more.
   void run();
@@ -34,6 +36,8 @@ class ControlStream {
   os::Spool spool_;
   UniqueFd fifo_;
   Watch watch_;
+  boost::asio::steady_timer settled_;
+  std::chrono::microseconds settle_;
   Offset fed_;      ///< given to on_bytes
   Offset handled_;
 };

@@ -26,6 +26,7 @@ Vm::~Vm() = default;
 std::string Vm::run_path(std::string_view file) const { return fmt::format("{}/{}", run_dir_, file); }
 
 void Vm::save() {
+  if (save_later_) return;
   if (auto saved = state_.save(parts_.memory_dir); !saved) parts_.log.error(saved.error().sentence());
 }
 

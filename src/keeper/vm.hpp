@@ -125,6 +125,7 @@ class Vm : public VmService {
   std::vector<std::string> log_tail_;
   DiskThreads::Worker files_;
   Condition changed_;  ///< state, monitor's end, boot: whoever waits looks again
+  bool save_later_ = false;  ///< several changes are one step: saved when all are made
   bool finished_ = false;
 };
 
