@@ -53,7 +53,6 @@ Line::Line(Shared shared, Settings settings, os::Spool spool)
       pump_(shared.loop, spool_, journal_.get(), flow_of(settings_.spec)) {
   pump_.on_head = [this](Offset head) { head_moved(head); };
   pump_.on_gap = [this](Range range) {
-    gap_bytes_ += range.length();
     shared_.events.add("gap", {{"line", spec().name}, {"begin", range.begin}, {"end", range.end}, {"cause", std::string(line::cause_behind)}});
     shared_.log.warning(fmt::format("{}: the log lacks bytes {} to {}: the journal could not keep up", spec().name, range.begin, range.end));
   };
@@ -103,7 +102,6 @@ void Line::journal_opened() {
     }
   }
   boots_ = std::move(known);
-  for (const line::Gap& gap : journal_->gaps()) gap_bytes_ += gap.range.length();
   journal_->advance(spool_.head());
   wake_streams();
 }
@@ -264,8 +262,12 @@ json::object Line::info() const {
   info["upstream"] = {{"kind", upstream ? upstream->kind() : ""}, {"state", upstream ? upstream->state() : "waiting"}};
   info["clients"] = {{"raw", raw_.count()}, {"api", streams_.size()}};
   info["writer"] = input_.writer();
-  info["gaps"] = journal_ ? journal_->gaps().size() : 0;
-  info["gap_bytes"] = gap_bytes_;
+  // As the journal knows them: what others truncated or moved away is among them.
+  auto gaps = journal_ ? journal_->gaps() : std::vector<line::Gap>{};
+  std::uint64_t gap_bytes = 0;
+  for (const line::Gap& gap : gaps) gap_bytes += gap.range.length();
+  info["gaps"] = gaps.size();
+  info["gap_bytes"] = gap_bytes;
   info["spool"] = spec().spool;
   info["pipe"] = upstream ? upstream->pipe_size() : 0;
   info["stalled"] = pump_.stalled();

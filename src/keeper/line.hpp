@@ -97,7 +97,6 @@ class Line : public LineService {
   std::vector<std::pair<Time, Offset>> marks_;
   std::string typing_note_;
   std::string closing_;  ///< why, once it closes
-  std::uint64_t gap_bytes_ = 0;
 };
 
 }  // namespace vmline::keeper
