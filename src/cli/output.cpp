@@ -39,7 +39,16 @@ void print(std::string_view text) {
 
 void print_json(const boost::json::value& value) { print(boost::json::serialize(value) + "\n"); }
 
-void complain(std::string_view sentence) { (void)os::write_all(STDERR_FILENO, fmt::format("vmline: {}\n", sentence), "stderr"); }
+void complain(std::string_view sentence) {
+  // Sentences quote what users and monitors gave: it is one line, and no terminal does what stands in it.
+  std::string line = "vmline: ";
+  for (char c : sentence) {
+    auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x20 || byte == 0x7f) line += fmt::format("\\x{:02x}", byte);
+    else line += c;
+  }
+  (void)os::write_all(STDERR_FILENO, line + "\n", "stderr");
+}
 
 std::string age(std::string_view time) {
   auto then = api::parse_time(time);

@@ -53,7 +53,7 @@ Result<> apply_line_flags(const LineFlags& flags, api::LineSpec& line) {
 Result<api::Spec> spec_of_file(const RunFlags& flags, std::string_view text, std::string_view default_name) {
   TRY_ASSIGN(json::value value, api::parse_json(text, limits::spec_file));
   if (json::object* object = value.if_object()) {
-    if (!flags.name.empty()) (*object)["name"] = flags.name;
+    if (flags.name) (*object)["name"] = *flags.name;
     else if (!object->contains("name")) (*object)["name"] = json::string_view(default_name.data(), default_name.size());
   }
   return api::parse_spec(json::serialize(value));
@@ -83,7 +83,7 @@ Result<api::Spec> spec_of_run(const RunFlags& flags, const std::optional<std::st
                               std::string_view default_name) {
   api::Spec spec;
   spec.lines.emplace_back();
-  spec.name = flags.name.empty() ? std::string(default_name) : flags.name;
+  spec.name = flags.name.value_or(std::string(default_name));
   if (file) {
     auto read = spec_of_file(flags, *file, default_name);
     if (!read) return std::unexpected(read.error().because(*flags.file).as(ErrorKind::usage));

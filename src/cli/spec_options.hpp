@@ -20,7 +20,7 @@ struct LineFlags {
 };
 
 struct RunFlags : LineFlags {
-  std::string name;
+  std::optional<std::string> name;  ///< none: the file's, or the next free vmN
   std::optional<std::string> file;
   std::optional<std::string> driver, binary, kernel, initramfs, cmdline, firmware, memory, accel, restart;
   std::optional<std::uint32_t> cpus;
