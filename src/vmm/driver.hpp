@@ -60,6 +60,8 @@ class Monitor {
   /// Bytes of the control stream as they come, in any pieces; answers to calls are found among them. Never fails: what cannot be read is
   /// skipped.
   virtual std::vector<MonitorEvent> feed(std::span<const std::byte> bytes) = 0;
+  /// Its process has ended: whoever waits for an answer is told so at once, and so is whoever asks later.
+  virtual void ended() {}
   /// How many of the bytes fed last begin a message that has not ended yet: a later keeper is fed again from there.
   [[nodiscard]] virtual std::size_t unfinished() const { return 0; }
 };

@@ -34,6 +34,7 @@ class Question {
     answer_ = std::move(answer);
     timer_.cancel();
   }
+  void give_up() { timer_.cancel(); }
   asio::awaitable<std::optional<QmpAnswer>> wait(std::chrono::milliseconds limit) {
     timer_.expires_after(limit);
     if (!answer_) co_await timer_.async_wait(asio::as_tuple(asio::use_awaitable));
@@ -74,6 +75,11 @@ class QmpMonitor final : public Monitor {
     co_return state;
   }
 
+  void ended() override {
+    ended_ = true;
+    for (auto& [id, question] : questions_) question->give_up();
+  }
+
   [[nodiscard]] std::size_t unfinished() const override { return reader_.unfinished(); }
 
   std::vector<MonitorEvent> feed(std::span<const std::byte> bytes) override {
@@ -112,11 +118,13 @@ class QmpMonitor final : public Monitor {
   }
 
   asio::awaitable<Result<QmpAnswer>> ask(std::string name, std::chrono::milliseconds limit) {
+    if (ended_) co_return fail(fmt::format("QEMU {}: it has ended", name));
     Question question(questions_, fmt::format("{}-{}", id_prefix_, ++asked_), executor_);
     auto sent = send(command_line(name, fmt::format("{}-{}", id_prefix_, asked_)));
     if (!sent) co_return std::unexpected(sent.error().because("QEMU " + name));
     auto answer = co_await question.wait(limit);
     if (answer) co_return std::move(*answer);
+    if (ended_) co_return fail(fmt::format("QEMU {}: it has ended", name));
     co_return fail(fmt::format("QEMU {}: no answer within {}", name, api::format_duration(limit)), ErrorKind::timed_out);
   }
 
@@ -135,6 +143,7 @@ class QmpMonitor final : public Monitor {
   int control_in_;
   std::string id_prefix_;
   std::uint64_t asked_ = 0;
+  bool ended_ = false;
   QmpReader reader_;
   Question::List questions_;
 };
