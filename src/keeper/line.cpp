@@ -178,6 +178,13 @@ asio::awaitable<void> Line::drain() {
   while (!pump_.drain()) co_await sleep(shared_.loop, 5ms);
 }
 
+asio::awaitable<void> Line::take_leave(std::chrono::milliseconds limit) {
+  if (!pump_.upstream()) co_return;
+  pump_.upstream()->shut_down();
+  for (auto waited = 0ms; upstream_is_open() && waited < limit; waited += 5ms) co_await sleep(shared_.loop, 5ms);
+  co_await drain();
+}
+
 asio::awaitable<bool> Line::finish(std::string reason, std::chrono::milliseconds feed, std::chrono::milliseconds journal) {
   closing_ = std::move(reason);
   wake_streams();

@@ -60,8 +60,12 @@ class Line : public LineService {
   /// The same for a line that is not there from the first boot on, or for the first one: exactly at the head.
   void record_boot(const line::Boot& boot);
 
+  /// What the upstream holds now is counted by `head`.
+  void catch_up() { pump_.drain(); }
   /// The monitor has ended: reads the upstream until it is empty.
   asio::awaitable<void> drain();
+  /// The VM has ended, and its monitor is somebody else's: takes leave of it, and reads what it had sent for at most `limit`.
+  asio::awaitable<void> take_leave(std::chrono::milliseconds limit);
   /// Ends the line: feeds clients for `feed` more, closes them, waits for the journal for at most `journal`; whether all is journaled.
   asio::awaitable<bool> finish(std::string reason, std::chrono::milliseconds feed, std::chrono::milliseconds journal);
 

@@ -31,7 +31,7 @@ class SocketUpstream : public Upstream {
   [[nodiscard]] std::size_t pipe_size() const override { return pipe_size_; }
   /// Half-closes, so that nothing new is sent to us; what is on its way is pumped until the monitor closes too. Closing with unread
   /// bytes would be a reset to the monitor, after which Cloud Hypervisor's console is dead until its next reboot.
-  void shut_down();
+  void shut_down() override;
   [[nodiscard]] bool shutting_down() const { return shutting_down_; }
 
  protected:
