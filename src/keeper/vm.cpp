@@ -59,8 +59,8 @@ void Vm::report(json::object message) {
 
 void Vm::begin_boot(const std::string& cause, std::optional<Time> at) {
   ++state_.boot;
-  auto now = std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
   state_.boot_begun = true;
+  auto now = std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
   for (auto& line : lines_) {
     if (line->spec().name.empty()) continue;
     state_.last_boots[line->spec().name] = line->begin_boot(state_.boot, cause, now, at);

@@ -238,6 +238,7 @@ void Vm::make_monitor() {
     state_.control_handled = std::max(state_.control_handled, handled);
     save_later_ = false;
     save();
+    return handled;
   };
   control_->run();
 }
@@ -411,6 +412,7 @@ asio::awaitable<Result<>> Vm::take_up() {
   if (auto it = inheritance_.processes.find("monitor"); it != inheritance_.processes.end() && it->second.pidfd) {
     bool ended = it->second.ended;
     int status = it->second.status;
+    if (auto identity = os::ProcessIdentity::of(it->second.pid); identity && !ended) state_.monitor = *identity;
     watch_monitor(it->second.pid, std::move(it->second.pidfd));
     if (ended) {
       monitor_is_up_ = false;
@@ -419,7 +421,6 @@ asio::awaitable<Result<>> Vm::take_up() {
   } else if (state_.monitor || ::access(run_path("monitor.pid").c_str(), F_OK) == 0) {
     // Nobody of ours was left: the monitor is known by who it is, or, where we were killed before we could note that, by what it wrote.
     if (auto written = os::read_file(run_path("monitor.pid"), 256)) {
-    if (auto identity = os::ProcessIdentity::of(it->second.pid); identity && !ended) state_.monitor = *identity;
       if (auto identity = os::ProcessIdentity::parse(*written)) state_.monitor = *identity;
     }
     if (state_.monitor) {
@@ -451,6 +452,9 @@ asio::awaitable<Result<>> Vm::take_up() {
     }
   }
   if (auto made = make_listeners(); !made) co_return made;
+  if (state_.state == "starting" && !state_.boot_begun) {
+    begin_boot(!state_.last_boots.empty() ? "monitor restart" : state_.boot == 0 ? "first start" : "start", std::nullopt);
+  }
   if (plan_.processes.empty() || monitor_pidfd_) {
     make_monitor();
     if (state_.state == "starting" && (monitor_is_up_ || plan_.processes.empty())) {
@@ -459,9 +463,6 @@ asio::awaitable<Result<>> Vm::take_up() {
     } else if (auto dialled = co_await dial_lines(); !dialled) {
       co_return dialled;
     }
-  if (state_.state == "starting" && !state_.boot_begun) {
-    begin_boot(!state_.last_boots.empty() ? "monitor restart" : state_.boot == 0 ? "first start" : "start", std::nullopt);
-  }
   } else if (beginning) {
     // Killed before it was started, or the monitor with its holder before its first instruction: start it now.
     auto fresh = vmm::make_plan(spec_, endpoints_, process_environment());
