@@ -20,7 +20,8 @@ class ApiClient {
   // An answer that says no comes back as its sentence and kind; a keeper that is not there or went away as a lost connection
   // (connection.hpp); one that takes too long as timed_out.
   [[nodiscard]] Result<boost::json::value> get(const std::string& target, std::chrono::milliseconds limit) const;
-  [[nodiscard]] Result<boost::json::value> put(const std::string& target, const boost::json::object& body, std::chrono::milliseconds limit) const;
+  [[nodiscard]] Result<boost::json::value> put(const std::string& target, const boost::json::object& body,
+                                               std::chrono::milliseconds limit) const;
   /// POST of bytes, answered by nothing.
   [[nodiscard]] Result<> post(const std::string& target, std::string_view bytes, std::chrono::milliseconds limit) const;
 

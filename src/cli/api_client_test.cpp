@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Requests against a scripted keeper: answers, refusals, silence, death.
 #include "cli/api_client.hpp"
 
 #include <gtest/gtest.h>
@@ -20,11 +21,11 @@ struct ApiClientTest : testing::Test {
 
 TEST_F(ApiClientTest, AsksAndReadsTheAnswer) {
   FakeKeeper keeper(path, {[](Connection& connection) {
-    EXPECT_EQ(connection.request().method_string(), "PUT");
-    EXPECT_EQ(connection.target(), "/v1/vm/stop");
-    EXPECT_EQ(connection.request().body(), R"({"timeout_ms":5})");
-    connection.answer(200, R"({"state":"stopped"})");
-  }});
+                      EXPECT_EQ(connection.request().method_string(), "PUT");
+                      EXPECT_EQ(connection.target(), "/v1/vm/stop");
+                      EXPECT_EQ(connection.request().body(), R"({"timeout_ms":5})");
+                      connection.answer(200, R"({"state":"stopped"})");
+                    }});
   auto answer = client.put("/v1/vm/stop", {{"timeout_ms", 5}}, 5s);
   ASSERT_TRUE(answer) << answer.error().sentence();
   EXPECT_EQ(answer->at("state").as_string(), "stopped");
@@ -33,15 +34,16 @@ TEST_F(ApiClientTest, AsksAndReadsTheAnswer) {
 TEST_F(ApiClientTest, PostsBytesAsTheyAre) {
   std::string bytes("a\0b\xff", 4);
   FakeKeeper keeper(path, {[&](Connection& connection) {
-    EXPECT_EQ(connection.request().body(), bytes);
-    connection.answer(204, "");
-  }});
+                      EXPECT_EQ(connection.request().body(), bytes);
+                      connection.answer(204, "");
+                    }});
   EXPECT_TRUE(client.post("/v1/lines/serial0/input", bytes, 5s));
 }
 
 TEST_F(ApiClientTest, ARefusalIsItsSentenceAndKind) {
-  FakeKeeper keeper(path, {[](Connection& connection) { connection.answer(404, R"({"title":"Not Found","status":404,"detail":"there is no line x"})"); },
-                           [](Connection& connection) { connection.answer(409, "?"); }});
+  FakeKeeper keeper(
+      path, {[](Connection& connection) { connection.answer(404, R"({"title":"Not Found","status":404,"detail":"there is no line x"})"); },
+             [](Connection& connection) { connection.answer(409, "?"); }});
   auto answer = client.get("/v1/lines/x", 5s);
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().kind(), ErrorKind::not_found);

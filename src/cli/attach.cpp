@@ -33,8 +33,8 @@ struct Left {
 
 class Attachment {
  public:
-  Attachment(asio::io_context& loop, const Finder& finder, LineRequest request, const AttachOptions& options, Screen screen, PatientOutput output,
-             Readiness input, const std::optional<RawTerminal>& terminal)
+  Attachment(asio::io_context& loop, const Finder& finder, LineRequest request, const AttachOptions& options, Screen screen,
+             PatientOutput output, Readiness input, const std::optional<RawTerminal>& terminal)
       : loop_(loop),
         options_(options),
         title_(request.name + "/" + request.line),
@@ -187,7 +187,8 @@ std::string spool_back(const json::object& vm, const std::string& line) {
 }
 
 std::string key_name(char key) {
-  return static_cast<unsigned char>(key) < 0x20 ? fmt::format("Ctrl-{}", static_cast<char>(key == 0x1d ? ']' : key + '@')) : std::string(1, key);
+  return static_cast<unsigned char>(key) < 0x20 ? fmt::format("Ctrl-{}", static_cast<char>(key == 0x1d ? ']' : key + '@'))
+                                                : std::string(1, key);
 }
 
 }  // namespace
@@ -197,7 +198,8 @@ Result<int> attach(const Context& context, const AttachOptions& options) {
   TRY_ASSIGN(FoundVm found, context.finder.find(name.vm));
   if (!found.running()) {
     std::string state = text_field(found.vm, "state");
-    return fail(fmt::format("{} is {}; see its history with `vmline logs {}`, or start it with `vmline start {}`", name.vm, state, options.line, name.vm),
+    return fail(fmt::format("{} is {}; see its history with `vmline logs {}`, or start it with `vmline start {}`", name.vm, state,
+                            options.line, name.vm),
                 ErrorKind::conflict);
   }
   std::string line = line_of(name, found.vm);
@@ -211,7 +213,8 @@ Result<int> attach(const Context& context, const AttachOptions& options) {
     asio::io_context loop(1);
     TRY_ASSIGN(PatientOutput output, PatientOutput::create(loop, STDOUT_FILENO));
     TRY_ASSIGN(Readiness input, Readiness::create(loop, STDIN_FILENO, Readiness::For::reading));
-    Screen screen(display ? Screen::Kind::terminal : Screen::Kind::stream, options.from ? Screen::Beginning::whole : Screen::Beginning::at_a_line);
+    Screen screen(display ? Screen::Kind::terminal : Screen::Kind::stream,
+                  options.from ? Screen::Beginning::whole : Screen::Beginning::at_a_line);
     if (display) {
       print(screen.tell(fmt::format("{}/{}{}{}", name.vm, line, options.read_only ? " · read-only" : "",
                                     keyboard && options.escape ? fmt::format(" · {} leaves", key_name(*options.escape)) : "")));
@@ -220,7 +223,8 @@ Result<int> attach(const Context& context, const AttachOptions& options) {
     if (keyboard) {
       TRY_ASSIGN(terminal, RawTerminal::enter(STDIN_FILENO));
     }
-    Attachment attachment(loop, context.finder, std::move(request), options, std::move(screen), std::move(output), std::move(input), terminal);
+    Attachment attachment(loop, context.finder, std::move(request), options, std::move(screen), std::move(output), std::move(input),
+                          terminal);
     left = attachment.run();
     if (display) {
       Screen last = attachment.screen();

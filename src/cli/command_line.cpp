@@ -12,7 +12,8 @@
 
 namespace vmline::cli {
 
-CommandLine::CommandLine() : app_("Runs virtual machines and keeps their serial lines: over guest reboots, monitor crashes and its own death.", "vmline") {
+CommandLine::CommandLine()
+    : app_("Runs virtual machines and keeps their serial lines: over guest reboots, monitor crashes and its own death.", "vmline") {
   app_.get_formatter()->column_width(32);
   app_.get_formatter()->label("SUBCOMMAND", "COMMAND");
   app_.get_formatter()->label("SUBCOMMANDS", "COMMANDS");
@@ -39,7 +40,8 @@ CommandLine::CommandLine() : app_("Runs virtual machines and keeps their serial 
   add_completion(*this);
 }
 
-CLI::App& CommandLine::command(const std::string& group, const std::string& name, const std::string& description, const std::string& examples) {
+CLI::App& CommandLine::command(const std::string& group, const std::string& name, const std::string& description,
+                               const std::string& examples) {
   CLI::App* command = app_.add_subcommand(name, description);
   command->group(group);
   command->fallthrough();
@@ -71,15 +73,18 @@ Result<CommandLine::Parsed> CommandLine::parse(int argc, const char* const* argv
     std::vector<CLI::App*> chosen = app_.get_subcommands();
     if (chosen.empty()) {
       std::vector<std::string> rest = app_.remaining();
-      if (!rest.empty() && !rest.front().starts_with('-')) return fail(fmt::format("there is no command '{}'; see `vmline --help`", rest.front()), ErrorKind::usage);
-      if (rest.empty() && error.get_name() == "RequiredError") return fail("give a command, such as run, ps or attach; see `vmline --help`", ErrorKind::usage);
+      if (!rest.empty() && !rest.front().starts_with('-'))
+        return fail(fmt::format("there is no command '{}'; see `vmline --help`", rest.front()), ErrorKind::usage);
+      if (rest.empty() && error.get_name() == "RequiredError")
+        return fail("give a command, such as run, ps or attach; see `vmline --help`", ErrorKind::usage);
     }
     std::string help = chosen.empty() ? "vmline --help" : fmt::format("vmline {} --help", chosen.front()->get_name());
     return fail(fmt::format("{}; see `{}`", error.what(), help), ErrorKind::usage);
   }
 }
 
-CLI::Option* add_duration(CLI::App& command, const std::string& flag, std::function<void(std::chrono::milliseconds)> take, const std::string& description) {
+CLI::Option* add_duration(CLI::App& command, const std::string& flag, std::function<void(std::chrono::milliseconds)> take,
+                          const std::string& description) {
   return command
       .add_option_function<std::string>(
           flag,

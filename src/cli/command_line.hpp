@@ -22,7 +22,7 @@ class CommandLine {
 
   /// The command that was asked for; or the text that was asked for instead (--help, --version), to be printed; or a usage error.
   struct Parsed {
-    Action action;     ///< empty: there is only a text
+    Action action;  ///< empty: there is only a text
     std::string text;
   };
   Result<Parsed> parse(int argc, const char* const* argv);
@@ -57,7 +57,8 @@ inline constexpr const char* vm_argument = "NAME";
 inline constexpr const char* line_argument = "NAME[/LINE]";
 
 /// An option whose value is read at once, so that what is wrong with it is a usage error: "10s", "500ms".
-CLI::Option* add_duration(CLI::App& command, const std::string& flag, std::function<void(std::chrono::milliseconds)> take, const std::string& description);
+CLI::Option* add_duration(CLI::App& command, const std::string& flag, std::function<void(std::chrono::milliseconds)> take,
+                          const std::string& description);
 /// --json.
 CLI::Option* add_json(CLI::App& command, std::function<void()> take);
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// The table of commands: what is taken, what is told of mistakes, and that completion has all of it.
 #include "cli/command_line.hpp"
 
 #include <gtest/gtest.h>
@@ -52,7 +53,8 @@ TEST(CommandLine, AMistakeIsOneSentenceThatSaysWhereToLook) {
   EXPECT_EQ(parse({}), "give a command, such as run, ps or attach; see `vmline --help`");
   EXPECT_EQ(parse({"stop"}), "NAME is required; see `vmline stop --help`");
   EXPECT_EQ(parse({"attach", "x", "--read-only", "--take"}), "--read-only excludes --take; see `vmline attach --help`");
-  EXPECT_EQ(parse({"wait", "x", "--for", "sunday"}), "--for: 'sunday' is none of running, ready, stopped, line:REGEX; see `vmline wait --help`");
+  EXPECT_EQ(parse({"wait", "x", "--for", "sunday"}),
+            "--for: 'sunday' is none of running, ready, stopped, line:REGEX; see `vmline wait --help`");
 }
 
 TEST(CommandLine, HelpAndVersionAreTexts) {

@@ -117,15 +117,19 @@ std::string zsh_completion(const CLI::App& app) {
     std::string out;
     for (const OptionEntry& option : options) {
       std::string value = option.takes_path ? ":path:_files" : option.takes_value ? ":value:" : "";
-      for (const std::string& name : option.shorts) out += " \\\n        " + quoted(fmt::format("-{}[{}]{}", name, escaped(option.description), value));
-      for (const std::string& name : option.longs) out += " \\\n        " + quoted(fmt::format("--{}[{}]{}", name, escaped(option.description), value));
+      for (const std::string& name : option.shorts)
+        out += " \\\n        " + quoted(fmt::format("-{}[{}]{}", name, escaped(option.description), value));
+      for (const std::string& name : option.longs)
+        out += " \\\n        " + quoted(fmt::format("--{}[{}]{}", name, escaped(option.description), value));
     }
     return out;
   };
   std::string commands, cases;
   for (const CommandEntry& command : commands_of(app)) {
     commands += fmt::format("    {}\n", quoted(escaped(command.name) + ":" + escaped(command.description)));
-    std::string first = command.names_vm ? " \\\n        '1:VM:_vmline_names' '*::argument:_default'" : command.name == "completion" ? " '1:shell:(bash zsh fish)'" : "";
+    std::string first = command.names_vm               ? " \\\n        '1:VM:_vmline_names' '*::argument:_default'"
+                        : command.name == "completion" ? " '1:shell:(bash zsh fish)'"
+                                                       : "";
     cases += fmt::format("    {}) _arguments -s{}{} ;;\n", command.name, arguments(command.options), first);
   }
   return fmt::format(R"SCRIPT(#compdef vmline

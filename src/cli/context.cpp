@@ -28,7 +28,8 @@ Result<LineName> LineName::parse(std::string_view text) {
   name.vm = text.substr(0, slash);
   if (slash != std::string_view::npos) {
     name.line = text.substr(slash + 1);
-    if (!api::is_line_name(name.line)) return fail(fmt::format("'{}' is no line's name; give NAME or NAME/LINE, as in web1/serial0", name.line), ErrorKind::usage);
+    if (!api::is_line_name(name.line))
+      return fail(fmt::format("'{}' is no line's name; give NAME or NAME/LINE, as in web1/serial0", name.line), ErrorKind::usage);
   }
   return name;
 }

@@ -66,7 +66,11 @@ Result<int> events(const Context& context, const EventsOptions& options) {
     TRY_ASSIGN(FoundVm found, context.finder.find(name));
     if (!found.running()) {
       // Its keeper had its events; what is left is how it ended.
-      print_event(name, {{"time", text_field(found.vm, "since")}, {"type", "state"}, {"state", text_field(found.vm, "state")}, {"reason", text_field(found.vm, "reason")}},
+      print_event(name,
+                  {{"time", text_field(found.vm, "since")},
+                   {"type", "state"},
+                   {"state", text_field(found.vm, "state")},
+                   {"reason", text_field(found.vm, "reason")}},
                   options.format);
       continue;
     }

@@ -7,7 +7,9 @@
 namespace vmline::cli {
 namespace {
 
-const json::value* find(const json::object& object, std::string_view key) { return object.if_contains(json::string_view(key.data(), key.size())); }
+const json::value* find(const json::object& object, std::string_view key) {
+  return object.if_contains(json::string_view(key.data(), key.size()));
+}
 
 }  // namespace
 

@@ -47,7 +47,8 @@ struct ChildPlan {
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
   for (int signal : {SIGHUP, SIGINT, SIGQUIT, SIGPIPE, SIGTERM, SIGCHLD, SIGTTOU}) ::signal(signal, SIG_DFL);
-  bool placed = ::dup2(plan.null, 0) >= 0 && ::dup2(plan.null, 1) >= 0 && ::dup2(plan.log, 2) >= 0 && ::dup2(plan.report, report_number) >= 0;
+  bool placed =
+      ::dup2(plan.null, 0) >= 0 && ::dup2(plan.null, 1) >= 0 && ::dup2(plan.log, 2) >= 0 && ::dup2(plan.report, report_number) >= 0;
   if (plan.report == report_number) ::fcntl(report_number, F_SETFD, 0);
   ::close(3);
   ::syscall(SYS_close_range, report_number + 1, ~0U, 0);
@@ -67,8 +68,9 @@ Result<Child> start_child(const os::Places& places, std::string_view name, const
   UniqueFd read_end(ends[0]);
   UniqueFd write_end(ends[1]);
   ChildPlan plan;
-  plan.arguments = {holder,   "--report",      std::to_string(report_number), places.run_dir(name), "--", keeper, "--root", places.root(),
-                    "--run", places.run(), std::string(name)};
+  plan.arguments = {
+      holder,       "--report",       std::to_string(report_number), places.run_dir(name), "--", keeper, "--root", places.root(), "--run",
+      places.run(), std::string(name)};
   for (std::string& argument : plan.arguments) plan.argv.push_back(argument.data());
   plan.argv.push_back(nullptr);
   plan.null = null.get();
@@ -94,7 +96,8 @@ std::string last_words(const std::string& log_path, off_t begin) {
   return std::string(text.substr(text.rfind('\n') + 1));
 }
 
-Result<boost::json::object> await_result(int report_pipe, std::string_view name, const StartReport::Progress& progress, const Interruption& interruption) {
+Result<boost::json::object> await_result(int report_pipe, std::string_view name, const StartReport::Progress& progress,
+                                         const Interruption& interruption) {
   StartReport report(progress);
   while (true) {
     switch (interruption.wait(report_pipe, std::chrono::steady_clock::now() + silence_limit)) {
@@ -113,7 +116,8 @@ Result<boost::json::object> await_result(int report_pipe, std::string_view name,
 
 }  // namespace
 
-Result<boost::json::object> start_holder(const os::Places& places, std::string_view name, const StartReport::Progress& progress, std::stop_token stop) {
+Result<boost::json::object> start_holder(const os::Places& places, std::string_view name, const StartReport::Progress& progress,
+                                         std::stop_token stop) {
   std::string log_path = places.vm_dir(name) + "/vmline.log";
   TRY(os::make_folders(places.run_dir(name), 0700));
   struct stat st{};
@@ -124,10 +128,12 @@ Result<boost::json::object> start_holder(const os::Places& places, std::string_v
   if (result) return result;
   if (result.error().sentence().empty()) {
     std::string words = last_words(log_path, said_before);
-    result = fail(fmt::format("{}: the holder ended before it had started: {}", name, words.empty() ? "it said nothing; see " + log_path : words));
+    result = fail(
+        fmt::format("{}: the holder ended before it had started: {}", name, words.empty() ? "it said nothing; see " + log_path : words));
   }
   // It is on its way out. What a failed start leaves behind is cleaned up by the caller, so it must really be gone.
-  if (child.process && interruption.wait(child.process.get(), std::chrono::steady_clock::now() + leave_limit) == Interruption::Woken::timed_out) {
+  if (child.process &&
+      interruption.wait(child.process.get(), std::chrono::steady_clock::now() + leave_limit) == Interruption::Woken::timed_out) {
     os::signal_process(child.process.get(), SIGKILL);
   }
   return result;

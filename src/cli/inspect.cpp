@@ -18,18 +18,21 @@ namespace {
 std::string entry(std::string_view label, std::string_view text) { return fmt::format("{:<9} {}\n", label, text); }
 
 std::string describe_process(const json::object& process) {
-  return fmt::format("pid {}{}{}, restarted {} times", number_field(process, "pid"), text_field(process, "version").empty() ? "" : ", version ",
-                     text_field(process, "version"), number_field(process, "restarts"));
+  return fmt::format("pid {}{}{}, restarted {} times", number_field(process, "pid"),
+                     text_field(process, "version").empty() ? "" : ", version ", text_field(process, "version"),
+                     number_field(process, "restarts"));
 }
 
 std::string describe_line(const json::object& line, bool running) {
-  std::string text = entry(text_field(line, "name"),
-                           fmt::format("{} bytes so far, kept from offset {}, in the log up to {}", number_field(line, "head"), number_field(line, "low"),
-                                       number_field(line, "journaled")));
-  if (std::uint64_t gaps = number_field(line, "gaps")) text += entry("", fmt::format("{} bytes lost in {} gaps", number_field(line, "gap_bytes"), gaps));
+  std::string text =
+      entry(text_field(line, "name"), fmt::format("{} bytes so far, kept from offset {}, in the log up to {}", number_field(line, "head"),
+                                                  number_field(line, "low"), number_field(line, "journaled")));
+  if (std::uint64_t gaps = number_field(line, "gaps"))
+    text += entry("", fmt::format("{} bytes lost in {} gaps", number_field(line, "gap_bytes"), gaps));
   json::object journal = object_field(line, "journal");
   std::string error = text_field(journal, "error");
-  text += entry("", fmt::format("log {} ({}{}{})", text_field(line, "log"), text_field(journal, "state"), error.empty() ? "" : ": ", error));
+  text +=
+      entry("", fmt::format("log {} ({}{}{})", text_field(line, "log"), text_field(journal, "state"), error.empty() ? "" : ": ", error));
   if (!running) return text;
   text += entry("", fmt::format("socket {}", text_field(line, "socket")));
   json::object upstream = object_field(line, "upstream");
@@ -40,7 +43,8 @@ std::string describe_line(const json::object& line, bool running) {
   text += entry("", fmt::format("clients {} raw, {} api; writer {}", number_field(clients, "raw"), number_field(clients, "api"),
                                 writer.empty() ? "nobody" : writer));
   json::object typing = object_field(line, "typing");
-  if (!typing.empty() && !flag_field(typing, "works")) text += entry("", fmt::format("typing does not work: {}", text_field(typing, "reason")));
+  if (!typing.empty() && !flag_field(typing, "works"))
+    text += entry("", fmt::format("typing does not work: {}", text_field(typing, "reason")));
   return text;
 }
 
@@ -55,14 +59,16 @@ std::string describe(const json::object& vm, const json::object& spec, bool runn
   text += entry("driver", text_field(vm, "driver"));
   json::object monitor = object_field(vm, "monitor");
   std::uint64_t signal = number_field(monitor, "signal");
-  std::string ended = signal ? fmt::format("ended by signal {}", signal) : fmt::format("ended with exit status {}", number_field(monitor, "exit_status"));
+  std::string ended =
+      signal ? fmt::format("ended by signal {}", signal) : fmt::format("ended with exit status {}", number_field(monitor, "exit_status"));
   std::string binary = text_field(monitor, "binary");
   if (running && number_field(monitor, "pid")) text += entry("monitor", fmt::format("pid {}, {}", number_field(monitor, "pid"), binary));
   if (!running && !binary.empty()) text += entry("monitor", fmt::format("{}, {}", binary, ended));
   for (const json::value& line : array_field(monitor, "log_tail")) {
     if (line.is_string()) text += entry("", fmt::format("said: {}", std::string_view(line.get_string())));
   }
-  if (running) text += entry("keeper", describe_process(object_field(vm, "keeper"))) + entry("holder", describe_process(object_field(vm, "holder")));
+  if (running)
+    text += entry("keeper", describe_process(object_field(vm, "keeper"))) + entry("holder", describe_process(object_field(vm, "holder")));
   for (const json::object& line : objects_field(vm, "lines")) text += describe_line(line, running);
   if (running) text += entry("control", text_field(object_field(vm, "paths"), "control"));
   for (const json::value& warning : array_field(vm, "warnings")) {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Regular expressions over lines that come in pieces.
 #include "cli/line_matcher.hpp"
 
 #include <gtest/gtest.h>

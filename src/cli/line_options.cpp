@@ -33,10 +33,12 @@ void add_attach(CommandLine& table) {
   command.add_flag("--take", options->take, "Take the typing over from whoever has it")->excludes(read_only);
   command.add_option("--from", options->from, std::string("Begin at ") + where)->type_name("WHERE");
   command
-      .add_option_function<std::string>("--escape", [options](const std::string& text) { options->escape = parse_escape(text); },
-                                        "The key that leaves: ^] (the default), ^A to ^_, one character, or none")
+      .add_option_function<std::string>(
+          "--escape", [options](const std::string& text) { options->escape = parse_escape(text); },
+          "The key that leaves: ^] (the default), ^A to ^_, one character, or none")
       ->type_name("KEY");
-  add_duration(command, "--wait", [options](auto time) { options->wait = time; }, "With a pipe as stdin: how long to stay after its end (1s)");
+  add_duration(
+      command, "--wait", [options](auto time) { options->wait = time; }, "With a pipe as stdin: how long to stay after its end (1s)");
   table.on(command, [options](const Context& context) { return attach(context, *options); });
 }
 
@@ -59,26 +61,29 @@ void add_send(CommandLine& table) {
 }
 
 void add_logs(CommandLine& table) {
-  CLI::App& command = table.command(line_group, "logs", "Print what a guest has said, of running and stopped VMs alike",
-                                    "On a terminal it is plain text: control sequences are taken out, boots and gaps told between. Else, and with --raw,\n"
-                                    "it is the guest's bytes.");
+  CLI::App& command =
+      table.command(line_group, "logs", "Print what a guest has said, of running and stopped VMs alike",
+                    "On a terminal it is plain text: control sequences are taken out, boots and gaps told between. Else, and with --raw,\n"
+                    "it is the guest's bytes.");
   auto options = std::make_shared<LogsOptions>();
   command.add_option(line_argument, options->line, "The VM, and which of its lines (the first)")->required()->type_name("");
   command.add_flag("-f,--follow", options->follow, "Go on with what comes, until the VM stops");
-  CLI::Option* boot = command.add_option("--boot", options->boot, "One boot only: its number, or -1 for the newest, -2 for the one before")->type_name("N");
+  CLI::Option* boot =
+      command.add_option("--boot", options->boot, "One boot only: its number, or -1 for the newest, -2 for the one before")->type_name("N");
   command.add_option("--from", options->from, std::string("Begin at ") + where)->type_name("WHERE")->excludes(boot);
   command.add_flag("--raw", options->raw, "The bytes as they are, on a terminal too");
   table.on(command, [options](const Context& context) { return logs(context, *options); });
 }
 
 void add_wait(CommandLine& table) {
-  CLI::App& command = table.command(line_group, "wait", "Wait until a VM is in a state, or has said something",
-                                    "Examples:\n"
-                                    "  vmline wait web1 --for 'line:login: $' --timeout 60s\n"
-                                    "  vmline wait web1 --for stopped\n"
-                                    "A regular expression (RE2) is looked for in each line since the newest boot, without control sequences; a line that has not\n"
-                                    "ended, such as a prompt, counts once nothing has followed it for 50 ms. Prints the line. A VM that stops first is a\n"
-                                    "failure (exit code 1), a time limit that passes is exit code 4.");
+  CLI::App& command = table.command(
+      line_group, "wait", "Wait until a VM is in a state, or has said something",
+      "Examples:\n"
+      "  vmline wait web1 --for 'line:login: $' --timeout 60s\n"
+      "  vmline wait web1 --for stopped\n"
+      "A regular expression (RE2) is looked for in each line since the newest boot, without control sequences; a line that has not\n"
+      "ended, such as a prompt, counts once nothing has followed it for 50 ms. Prints the line. A VM that stops first is a\n"
+      "failure (exit code 1), a time limit that passes is exit code 4.");
   auto options = std::make_shared<WaitOptions>();
   command.add_option(line_argument, options->line, "The VM; for line: also which of its lines (the first)")->required();
   command

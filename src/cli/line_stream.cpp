@@ -49,7 +49,8 @@ asio::awaitable<Result<>> LineStream::connect() {
     }
     Error error = socket.error();
     bool over = std::chrono::steady_clock::now() >= deadline;
-    if (over || !(is_lost_connection(error) || error.kind() == ErrorKind::timed_out)) co_return std::unexpected(error.because(request_.name));
+    if (over || !(is_lost_connection(error) || error.kind() == ErrorKind::timed_out))
+      co_return std::unexpected(error.because(request_.name));
     auto found = co_await asio::co_spawn(
         finding_, [this]() -> asio::awaitable<Result<FoundVm>> { co_return finder_.find(request_.name, nullptr, leaving_.get_token()); },
         asio::use_awaitable);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// A line over connections that end without a word, told by a scripted keeper.
 #include "cli/line_stream.hpp"
 
 #include <gtest/gtest.h>
@@ -40,7 +41,8 @@ struct LineStreamTest : testing::Test {
       if (std::holds_alternative<LineReplayEnded>(*message)) all += "[live]";
       if (const auto* bytes = std::get_if<LineBytes>(&*message)) all += bytes->data;
       if (const auto* boot = std::get_if<LineBoot>(&*message)) all += "[boot " + std::to_string(boot->number) + "]";
-      if (const auto* gap = std::get_if<LineGap>(&*message)) all += "[gap " + std::to_string(gap->range.begin) + "-" + std::to_string(gap->range.end) + "]";
+      if (const auto* gap = std::get_if<LineGap>(&*message))
+        all += "[gap " + std::to_string(gap->range.begin) + "-" + std::to_string(gap->range.end) + "]";
       if (const auto* closing = std::get_if<LineClosing>(&*message)) {
         all += "[closing: " + closing->reason + "]";
         co_return;
@@ -55,28 +57,29 @@ struct LineStreamTest : testing::Test {
 };
 
 TEST_F(LineStreamTest, GoesOnAtItsOffsetUnseenWhenAConnectionEndsWithoutAWord) {
-  FakeKeeper keeper(places.control_socket("web1"), {
-    [](Connection& connection) {
-      EXPECT_EQ(connection.target(), "/v1/lines/serial0/stream?from=-1000&read_only=1");
-      connection.upgrade([](auto& stream) {
-        Connection::text(stream, opened(10));
-        Connection::text(stream, R"({"event":"replay-ended","offset":10})");
-        Connection::text(stream, R"({"event":"boot","boot":2,"offset":10,"cause":"guest reboot"})");
-        Connection::bytes(stream, "one ");
-      });
-    },
-    [](Connection& connection) {
-      EXPECT_EQ(connection.target(), "/v1/lines/serial0/stream?from=14&read_only=1");
-      connection.upgrade([](auto& stream) {
-        Connection::text(stream, opened(14));
-        Connection::text(stream, R"({"event":"boot","boot":2,"offset":10,"cause":"guest reboot"})");
-        Connection::bytes(stream, "two");
-        Connection::text(stream, R"({"event":"replay-ended","offset":17})");
-        Connection::text(stream, R"({"event":"what-comes-later"})");
-        Connection::text(stream, R"({"event":"closing","reason":"stopped"})");
-      });
-    },
-  });
+  FakeKeeper keeper(places.control_socket("web1"),
+                    {
+                        [](Connection& connection) {
+                          EXPECT_EQ(connection.target(), "/v1/lines/serial0/stream?from=-1000&read_only=1");
+                          connection.upgrade([](auto& stream) {
+                            Connection::text(stream, opened(10));
+                            Connection::text(stream, R"({"event":"replay-ended","offset":10})");
+                            Connection::text(stream, R"({"event":"boot","boot":2,"offset":10,"cause":"guest reboot"})");
+                            Connection::bytes(stream, "one ");
+                          });
+                        },
+                        [](Connection& connection) {
+                          EXPECT_EQ(connection.target(), "/v1/lines/serial0/stream?from=14&read_only=1");
+                          connection.upgrade([](auto& stream) {
+                            Connection::text(stream, opened(14));
+                            Connection::text(stream, R"({"event":"boot","boot":2,"offset":10,"cause":"guest reboot"})");
+                            Connection::bytes(stream, "two");
+                            Connection::text(stream, R"({"event":"replay-ended","offset":17})");
+                            Connection::text(stream, R"({"event":"what-comes-later"})");
+                            Connection::text(stream, R"({"event":"closing","reason":"stopped"})");
+                          });
+                        },
+                    });
   LineStream stream(loop, finder, {"web1", "serial0", "-1000"});
   EXPECT_EQ(read_all(stream), "[opened][live][boot 2]one two[closing: stopped]");
   EXPECT_EQ(stream.offset(), 17u);
@@ -84,57 +87,58 @@ TEST_F(LineStreamTest, GoesOnAtItsOffsetUnseenWhenAConnectionEndsWithoutAWord) {
 
 TEST_F(LineStreamTest, WhatIsNoLongerKeptIsAGapAndWhatComesTwiceIsLeftOut) {
   FakeKeeper keeper(places.control_socket("web1"), {
-    [](Connection& connection) {
-      connection.upgrade([](auto& stream) {
-        Connection::text(stream, opened(0));
-        Connection::bytes(stream, "abc");
-      });
-    },
-    [](Connection& connection) {
-      connection.upgrade([](auto& stream) {
-        Connection::text(stream, opened(1));
-        Connection::bytes(stream, "bcdef");
-      });
-    },
-    [](Connection& connection) {
-      connection.upgrade([](auto& stream) {
-        Connection::text(stream, opened(20));
-        Connection::text(stream, R"({"event":"gap","begin":20,"end":25,"cause":"x"})");
-        Connection::bytes(stream, "xyz");
-        Connection::text(stream, R"({"event":"closing","reason":"stopped"})");
-      });
-    },
-  });
+                                                       [](Connection& connection) {
+                                                         connection.upgrade([](auto& stream) {
+                                                           Connection::text(stream, opened(0));
+                                                           Connection::bytes(stream, "abc");
+                                                         });
+                                                       },
+                                                       [](Connection& connection) {
+                                                         connection.upgrade([](auto& stream) {
+                                                           Connection::text(stream, opened(1));
+                                                           Connection::bytes(stream, "bcdef");
+                                                         });
+                                                       },
+                                                       [](Connection& connection) {
+                                                         connection.upgrade([](auto& stream) {
+                                                           Connection::text(stream, opened(20));
+                                                           Connection::text(stream, R"({"event":"gap","begin":20,"end":25,"cause":"x"})");
+                                                           Connection::bytes(stream, "xyz");
+                                                           Connection::text(stream, R"({"event":"closing","reason":"stopped"})");
+                                                         });
+                                                       },
+                                                   });
   LineStream stream(loop, finder, {"web1", "serial0", "0"});
   EXPECT_EQ(read_all(stream), "[opened]abcdef[gap 6-20][gap 20-25]xyz[closing: stopped]");
 }
 
 TEST_F(LineStreamTest, AVmThatIsGoneEndsIt) {
   FakeKeeper keeper(places.control_socket("web1"), {[](Connection& connection) {
-    connection.upgrade([](auto& stream) {
-      Connection::text(stream, opened(0));
-      Connection::bytes(stream, "last words");
-    });
-  }});
+                      connection.upgrade([](auto& stream) {
+                        Connection::text(stream, opened(0));
+                        Connection::bytes(stream, "last words");
+                      });
+                    }});
   LineStream stream(loop, finder, {"web1", "serial0", "0"});
   EXPECT_EQ(read_all(stream), "[opened]last words[closing: it has stopped]");
 }
 
 TEST_F(LineStreamTest, ALineThatIsNotThereIsSaidSo) {
-  FakeKeeper keeper(places.control_socket("web1"), {[](Connection& connection) { connection.answer(404, R"({"detail":"there is no line x"})"); }});
+  FakeKeeper keeper(places.control_socket("web1"),
+                    {[](Connection& connection) { connection.answer(404, R"({"detail":"there is no line x"})"); }});
   LineStream stream(loop, finder, {"web1", "x", "tail"});
   EXPECT_EQ(read_all(stream), "[error: web1: there is no line x]");
 }
 
 TEST_F(LineStreamTest, TypesAndKnowsWhenItWasTaken) {
   FakeKeeper keeper(places.control_socket("web1"), {[](Connection& connection) {
-    EXPECT_EQ(connection.target(), "/v1/lines/serial0/stream?from=tail&take=1");
-    connection.upgrade([](auto& stream) {
-      EXPECT_EQ(Connection::receive(stream), "uname\r");
-      EXPECT_EQ(Connection::receive(stream), "end");  // answers the ping on its way
-      Connection::text(stream, R"({"event":"closing","reason":"stopped"})");
-    });
-  }});
+                      EXPECT_EQ(connection.target(), "/v1/lines/serial0/stream?from=tail&take=1");
+                      connection.upgrade([](auto& stream) {
+                        EXPECT_EQ(Connection::receive(stream), "uname\r");
+                        EXPECT_EQ(Connection::receive(stream), "end");  // answers the ping on its way
+                        Connection::text(stream, R"({"event":"closing","reason":"stopped"})");
+                      });
+                    }});
   LineStream stream(loop, finder, {"web1", "serial0", "tail", false, true});
   bool taken = false;
   asio::co_spawn(

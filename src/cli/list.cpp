@@ -71,8 +71,10 @@ Result<int> list(const Context& context, const ListOptions& options) {
     table.add(row(found->vm, found->running()));
     vms.push_back(std::move(found->vm));
   }
-  if (options.format == Format::json) print_json(vms);
-  else print(table.text());
+  if (options.format == Format::json)
+    print_json(vms);
+  else
+    print(table.text());
   return code;
 }
 

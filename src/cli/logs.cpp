@@ -35,8 +35,10 @@ class LogPrinter {
       if (as_text_) tell(notice(*boot));
     }
     if (const auto* gap = std::get_if<LineGap>(&message)) {
-      if (as_text_) tell(notice(*gap));
-      else complain(notice(*gap));
+      if (as_text_)
+        tell(notice(*gap));
+      else
+        complain(notice(*gap));
       return gap->range.end < end_;
     }
     return true;
@@ -81,7 +83,8 @@ Result<Range> boot_of_running(const Context& context, const LineName& name, cons
   TRY_ASSIGN(json::value answer, context.finder.client(name.vm).get(fmt::format("/v1/lines/{}/boots", line), 30s));
   std::vector<BootPlace> boots;
   if (answer.is_object()) {
-    for (const json::object& boot : objects_field(answer.get_object(), "boots")) boots.push_back({number_field(boot, "boot"), number_field(boot, "offset")});
+    for (const json::object& boot : objects_field(answer.get_object(), "boots"))
+      boots.push_back({number_field(boot, "boot"), number_field(boot, "offset")});
   }
   return find_boot(boots, number, UINT64_MAX, fmt::format("{}/{}", name.vm, line));
 }

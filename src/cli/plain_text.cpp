@@ -35,24 +35,35 @@ void PlainText::feed(std::string_view data, std::string& out) {
     switch (state_) {
       case State::text: text(c, out); break;
       case State::escape:
-        if (c == '[') state_ = State::sequence;
-        else if (c == ']' || c == 'P' || c == 'X' || c == '^' || c == '_') begin_string();
-        else if (c >= 0x30 && c < 0x7f) state_ = State::text;
-        else if (c < 0x20 || c >= 0x7f) state_ = State::text, text(c, out);
+        if (c == '[')
+          state_ = State::sequence;
+        else if (c == ']' || c == 'P' || c == 'X' || c == '^' || c == '_')
+          begin_string();
+        else if (c >= 0x30 && c < 0x7f)
+          state_ = State::text;
+        else if (c < 0x20 || c >= 0x7f)
+          state_ = State::text, text(c, out);
         break;
       case State::sequence:
-        if (c >= 0x40 && c < 0x7f) state_ = State::text;
-        else if (c < 0x20 || c >= 0x7f) state_ = State::text, text(c, out);
+        if (c >= 0x40 && c < 0x7f)
+          state_ = State::text;
+        else if (c < 0x20 || c >= 0x7f)
+          state_ = State::text, text(c, out);
         break;
       case State::string_escape:
         state_ = State::escape;
-        if (c == '\\') state_ = State::text;
-        else feed({&byte, 1}, out);
+        if (c == '\\')
+          state_ = State::text;
+        else
+          feed({&byte, 1}, out);
         break;
       case State::string:
-        if (c == 0x1b) state_ = State::string_escape;
-        else if (c == 0x07 || c == 0x18 || c == 0x1a || (c == 0x9c && previous_ == 0xc2)) state_ = State::text;
-        else if (c == '\n' || ++string_length_ > longest_string) state_ = State::text, text(c, out);
+        if (c == 0x1b)
+          state_ = State::string_escape;
+        else if (c == 0x07 || c == 0x18 || c == 0x1a || (c == 0x9c && previous_ == 0xc2))
+          state_ = State::text;
+        else if (c == '\n' || ++string_length_ > longest_string)
+          state_ = State::text, text(c, out);
         previous_ = c;
         break;
     }
@@ -64,8 +75,10 @@ void PlainText::text(unsigned char c, std::string& out) {
     if (continues(character_, c)) {
       character_ += static_cast<char>(c);
       if (character_.size() < character_size_) return;
-      if (character_size_ == 2 && static_cast<unsigned char>(character_[0]) == 0xc2 && c < 0xa0) control(c, out);
-      else out += character_;
+      if (character_size_ == 2 && static_cast<unsigned char>(character_[0]) == 0xc2 && c < 0xa0)
+        control(c, out);
+      else
+        out += character_;
       character_.clear();
       return;
     }

@@ -27,7 +27,7 @@ class PlainText {
   State state_ = State::text;
   bool carriage_return_ = false;
   std::size_t string_length_ = 0;
-  std::string character_;      ///< bytes so far of a UTF-8 character
+  std::string character_;           ///< bytes so far of a UTF-8 character
   std::size_t character_size_ = 0;  ///< how many it will have
   unsigned char previous_ = 0;      ///< of a string, to know the two-byte ST
 };

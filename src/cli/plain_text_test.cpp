@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What is left of a guest's output as plain text, cut anywhere.
 #include "cli/plain_text.hpp"
 
 #include <gtest/gtest.h>
@@ -24,15 +25,32 @@ TEST(PlainText, TextAndItsLineEndsStay) {
 }
 
 TEST(PlainText, ControlSequencesVanish) {
-  expect_at_every_cut("a\x1b[31;1mb\x1b[0mc\x1b(Bd\x1b" "7e", "abcde");
-  expect_at_every_cut("a\x1b]0;evil\x07" "b\x1bPq#0\x1b\\c\x1b_x\x1b\\d\xc2\x9b" "2Je\xc2\x9d" "0;t\xc2\x9c" "f", "abcdef");
+  expect_at_every_cut(
+      "a\x1b[31;1mb\x1b[0mc\x1b(Bd\x1b"
+      "7e",
+      "abcde");
+  expect_at_every_cut(
+      "a\x1b]0;evil\x07"
+      "b\x1bPq#0\x1b\\c\x1b_x\x1b\\d\xc2\x9b"
+      "2Je\xc2\x9d"
+      "0;t\xc2\x9c"
+      "f",
+      "abcdef");
   expect_at_every_cut("a\x1b]0;t\x1b[31mb", "ab");
 }
 
 TEST(PlainText, OtherControlsAreShownNotObeyed) { expect_at_every_cut("a\x07\x08\x7f\x05", "a^G^H^?^E"); }
 
 TEST(PlainText, WhatIsNoUtf8IsReplaced) {
-  expect_at_every_cut("a\xff" "b\xe2\x94" "c\x80" "d\xed\xa0\x80", "a\xef\xbf\xbd" "b\xef\xbf\xbd" "c\xef\xbf\xbd" "d\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
+  expect_at_every_cut(
+      "a\xff"
+      "b\xe2\x94"
+      "c\x80"
+      "d\xed\xa0\x80",
+      "a\xef\xbf\xbd"
+      "b\xef\xbf\xbd"
+      "c\xef\xbf\xbd"
+      "d\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd");
 }
 
 TEST(PlainText, AStringThatNeverEndsHidesNoMoreThanItsLimit) {

@@ -18,7 +18,8 @@ Result<int> remove(const Context& context, const RemoveOptions& options) {
   TRY_ASSIGN(FoundVm found, context.finder.find(name, &lock));
   if (found.running()) {
     if (!options.force) {
-      return fail(fmt::format("{} is {}; stop it first, or use --force, which stops it", name, text_field(found.vm, "state")), ErrorKind::conflict);
+      return fail(fmt::format("{} is {}; stop it first, or use --force, which stops it", name, text_field(found.vm, "state")),
+                  ErrorKind::conflict);
     }
     TRY(end_vm(context, name, Ending::stop, {}, &lock));
   }

@@ -41,15 +41,18 @@ Result<int> run_with(const Context& context, const RunFlags& flags, const Launch
 }
 
 void add_launch_options(CLI::App& command, const std::shared_ptr<LaunchOptions>& options) {
-  command.add_flag("--foreground", options->foreground,
-                   "Stay until it ends, its first line on stdout; SIGTERM stops it in order. Exit code 0 when it has stopped, 1 when it has failed");
+  command.add_flag(
+      "--foreground", options->foreground,
+      "Stay until it ends, its first line on stdout; SIGTERM stops it in order. Exit code 0 when it has stopped, 1 when it has failed");
   add_json(command, [options] { options->format = Format::json; });
 }
 
 void add_line_options(CLI::App& command, LineFlags& flags) {
   command.add_option("--log", flags.log, "The line's log, instead of ROOT/vms/NAME/lines/serial0.log")->type_name("PATH");
-  command.add_option("--spool", flags.spool, "How much of the line is kept in memory, and replayed to whoever connects: 256K to 1G (1M)")->type_name("SIZE");
-  command.add_option("--replay", flags.replay, "What a raw client of the line's socket gets first: spool (what memory has) or none")->type_name("spool|none");
+  command.add_option("--spool", flags.spool, "How much of the line is kept in memory, and replayed to whoever connects: 256K to 1G (1M)")
+      ->type_name("SIZE");
+  command.add_option("--replay", flags.replay, "What a raw client of the line's socket gets first: spool (what memory has) or none")
+      ->type_name("spool|none");
   command.add_flag("--no-journal", flags.no_journal, "Keep no log: what memory has is all");
 }
 
@@ -77,7 +80,8 @@ void add_run(CommandLine& table) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command.add_option("--accel", flags->accel, "auto, kvm or tcg (auto: KVM where it really works)")->type_name("ACCEL");
-  command.add_option("--restart", flags->restart, "When the monitor ends by itself: never, on-failure or always (never)")->type_name("WHEN");
+  command.add_option("--restart", flags->restart, "When the monitor ends by itself: never, on-failure or always (never)")
+      ->type_name("WHEN");
   command.add_option("--monitor-arg", flags->monitor_args, "Handed on to the monitor as it is; may be given again")
       ->type_name("ARG")
       ->expected(1)
@@ -110,7 +114,8 @@ void add_keep(CommandLine& table) {
   command.add_option("--connect", flags->connect, "Connect to this Unix socket, and again whenever it is bound anew")->type_name("PATH");
   command.add_option("--listen-upstream", flags->listen, "Listen on this Unix socket for the monitor")->type_name("PATH");
   command.add_flag("--pty", flags->pty, "The command's stdin is a terminal");
-  command.add_option("--restart", flags->restart, "When the command ends by itself: never, on-failure or always (never)")->type_name("WHEN");
+  command.add_option("--restart", flags->restart, "When the command ends by itself: never, on-failure or always (never)")
+      ->type_name("WHEN");
   add_line_options(command, *flags);
   add_launch_options(command, options);
   table.takes_words_behind_dashes(command);

@@ -11,7 +11,7 @@ namespace vmline::cli {
 
 class Screen {
  public:
-  enum class Kind { terminal, stream };  ///< stream: bytes and nothing else
+  enum class Kind { terminal, stream };       ///< stream: bytes and nothing else
   enum class Beginning { whole, at_a_line };  ///< at_a_line: leaves out what is left of a line that began before the first byte
 
   Screen(Kind kind, Beginning beginning) : kind_(kind), seeking_line_(kind == Kind::terminal && beginning == Beginning::at_a_line) {}

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// What an attached user sees of replay, live bytes and notices.
 #include "cli/screen.hpp"
 
 #include <gtest/gtest.h>

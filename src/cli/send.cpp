@@ -28,7 +28,8 @@ Result<> type(const Context& context, const LineName& name, const std::string& l
 Result<int> send(const Context& context, const SendOptions& options) {
   TRY_ASSIGN(LineName name, LineName::parse(options.line));
   TRY_ASSIGN(FoundVm found, context.finder.find(name.vm));
-  if (!found.running()) return fail(fmt::format("{} is {}; nobody is there to type to", name.vm, text_field(found.vm, "state")), ErrorKind::conflict);
+  if (!found.running())
+    return fail(fmt::format("{} is {}; nobody is there to type to", name.vm, text_field(found.vm, "state")), ErrorKind::conflict);
   std::string line = line_of(name, found.vm);
   if (!options.words.empty()) {
     TRY(type(context, name, line, fmt::format("{}{}", fmt::join(options.words, " "), options.enter ? "\r" : ""), options));

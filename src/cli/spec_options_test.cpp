@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Specs from files and flags.
 #include "cli/spec_options.hpp"
 
 #include <gtest/gtest.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Reports of a starting keeper, cut anywhere.
 #include "cli/start_report.hpp"
 
 #include <gtest/gtest.h>
@@ -9,7 +10,12 @@ namespace vmline::cli {
 namespace {
 
 TEST(StartReport, TellsProgressAndTheResultWhereverTheyAreCut) {
-  std::string data = R"({"progress":"starts the monitor"})" "\n" R"({"later":"unknown"})" "\n" R"({"result":"ok","state":"running"})" "\n";
+  std::string data = R"({"progress":"starts the monitor"})"
+                     "\n"
+                     R"({"later":"unknown"})"
+                     "\n"
+                     R"({"result":"ok","state":"running"})"
+                     "\n";
   for (std::size_t cut = 0; cut <= data.size(); ++cut) {
     std::vector<std::string> progress;
     StartReport report([&](std::string_view text) { progress.emplace_back(text); });

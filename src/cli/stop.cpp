@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `vmline stop`, `kill`, `reboot` and `reset`: asks the keeper, and waits until what should be gone is gone.
+#include "cli/stop.hpp"
+
 #include <fmt/format.h>
 
 #include "cli/commands.hpp"
@@ -7,7 +9,6 @@
 #include "cli/departure.hpp"
 #include "cli/fields.hpp"
 #include "cli/output.hpp"
-#include "cli/stop.hpp"
 
 namespace vmline::cli {
 namespace {
@@ -29,20 +30,24 @@ void tell_ended(const std::string& name, const json::object& answer, Format form
   if (flag_field(answer, "already")) return print(fmt::format("{} is {} already\n", name, text_field(answer, "state")));
   std::uint64_t took = 0;
   for (const json::object& step : objects_field(answer, "steps")) took += number_field(step, "took_ms");
-  print(fmt::format("{} {} ({}, {:.1f} s)\n", name, text_field(answer, "state"), text_field(answer, "ended_by"), static_cast<double>(took) / 1000));
+  print(fmt::format("{} {} ({}, {:.1f} s)\n", name, text_field(answer, "state"), text_field(answer, "ended_by"),
+                    static_cast<double>(took) / 1000));
 }
 
-Result<int> begin_anew(const Context& context, const VmOptions& options, const char* command, std::optional<std::chrono::milliseconds> timeout) {
+Result<int> begin_anew(const Context& context, const VmOptions& options, const char* command,
+                       std::optional<std::chrono::milliseconds> timeout) {
   TRY(context.finder.check_exists(options.name));
   TRY_ASSIGN(os::CommandLock lock, context.finder.lock(options.name));
   TRY_ASSIGN(FoundVm found, context.finder.find(options.name, &lock));
   if (!found.running()) {
-    return fail(fmt::format("{} is {}; start it with `vmline start {}`", options.name, text_field(found.vm, "state"), options.name), ErrorKind::conflict);
+    return fail(fmt::format("{} is {}; start it with `vmline start {}`", options.name, text_field(found.vm, "state"), options.name),
+                ErrorKind::conflict);
   }
   auto answer = context.finder.client(options.name).put(fmt::format("/v1/vm/{}", command), body_of(timeout), limit_of(timeout));
   if (!answer) {
     // Not asked again by itself: it may have been done.
-    if (is_lost_connection(answer.error())) return fail(fmt::format("{}: the keeper ended before it had told how the {} went", options.name, command));
+    if (is_lost_connection(answer.error()))
+      return fail(fmt::format("{}: the keeper ended before it had told how the {} went", options.name, command));
     return std::unexpected(answer.error());
   }
   if (!answer->is_object()) return fail("the keeper's answer is no object");
@@ -51,20 +56,22 @@ Result<int> begin_anew(const Context& context, const VmOptions& options, const c
     print_json(result);
   } else {
     bool by_guest = text_field(result, "how") == "guest";
-    print(fmt::format("{} {}, boot {}\n", options.name, by_guest ? "was rebooted by its guest" : "was reset", number_field(result, "boot")));
+    print(
+        fmt::format("{} {}, boot {}\n", options.name, by_guest ? "was rebooted by its guest" : "was reset", number_field(result, "boot")));
   }
   return 0;
 }
 
 }  // namespace
 
-Result<json::object> end_vm(const Context& context, const std::string& name, Ending ending, std::optional<std::chrono::milliseconds> timeout,
-                            const os::CommandLock* lock) {
+Result<json::object> end_vm(const Context& context, const std::string& name, Ending ending,
+                            std::optional<std::chrono::milliseconds> timeout, const os::CommandLock* lock) {
   const char* target = ending == Ending::stop ? "/v1/vm/stop" : "/v1/vm/kill";
   auto deadline = std::chrono::steady_clock::now() + limit_of(timeout);
   while (true) {
     TRY_ASSIGN(FoundVm found, context.finder.find(name, lock));
-    if (!found.running()) return json::object{{"state", text_field(found.vm, "state")}, {"ended_by", ""}, {"steps", json::array()}, {"already", true}};
+    if (!found.running())
+      return json::object{{"state", text_field(found.vm, "state")}, {"ended_by", ""}, {"steps", json::array()}, {"already", true}};
     Departure departure(context.places, name, found.vm);
     auto answer = context.finder.client(name).put(target, ending == Ending::stop ? body_of(timeout) : json::object(), limit_of(timeout));
     if (answer) {
@@ -73,7 +80,8 @@ Result<json::object> end_vm(const Context& context, const std::string& name, End
       return std::move(answer->get_object());
     }
     // A keeper that died over it has a successor that goes on with the stop; asking again finds out how it went.
-    if (!is_lost_connection(answer.error()) || std::chrono::steady_clock::now() >= deadline) return std::unexpected(answer.error().because(name));
+    if (!is_lost_connection(answer.error()) || std::chrono::steady_clock::now() >= deadline)
+      return std::unexpected(answer.error().because(name));
   }
 }
 

@@ -14,7 +14,7 @@ namespace vmline::cli {
 enum class Ending { stop, kill };
 
 /// The keeper's answer; "already" is true where nothing ran. `lock`: the VM's command lock, where the caller has it.
-Result<boost::json::object> end_vm(const Context& context, const std::string& name, Ending ending, std::optional<std::chrono::milliseconds> timeout,
-                                   const os::CommandLock* lock);
+Result<boost::json::object> end_vm(const Context& context, const std::string& name, Ending ending,
+                                   std::optional<std::chrono::milliseconds> timeout, const os::CommandLock* lock);
 
 }  // namespace vmline::cli

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Columns of text.
 #include "cli/table.hpp"
 
 #include <gtest/gtest.h>

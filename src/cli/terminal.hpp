@@ -34,7 +34,9 @@ class RawTerminal {
 
 /// What a guest may have left a terminal in, put back: colours, cursor, margins, mouse reports, the alternate screen, …
 inline constexpr const char* terminal_reset =
-    "\x1b[0m\x1b(B\x0f\x1b[?47l\x1b" "7\x1b[r\x1b" "8\x1b[?1l\x1b>\x1b[?7h\x1b[4l\x1b[?25h"
+    "\x1b[0m\x1b(B\x0f\x1b[?47l\x1b"
+    "7\x1b[r\x1b"
+    "8\x1b[?1l\x1b>\x1b[?7h\x1b[4l\x1b[?25h"
     "\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1004l\x1b[?1006l\x1b[?2004l";
 
 }  // namespace vmline::cli

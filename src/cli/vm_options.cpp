@@ -20,8 +20,9 @@ std::shared_ptr<Options> of_vm(CLI::App& command) {
 }  // namespace
 
 void add_vm_commands(CommandLine& table) {
-  CLI::App& stop_command = table.command(run_group, "stop", "Ask the guest to power off; make it, step by step, when it does not",
-                                         "A power button first, then the monitor's own shutdown, SIGTERM, SIGKILL, each with its time; says which ended it.");
+  CLI::App& stop_command =
+      table.command(run_group, "stop", "Ask the guest to power off; make it, step by step, when it does not",
+                    "A power button first, then the monitor's own shutdown, SIGTERM, SIGKILL, each with its time; says which ended it.");
   auto stop_options = of_vm<StopOptions>(stop_command);
   add_duration(stop_command, "--timeout", [stop_options](auto time) { stop_options->timeout = time; }, "How long the guest may take (10s)");
   table.on(stop_command, [stop_options](const Context& context) { return stop(context, *stop_options); });
@@ -30,23 +31,27 @@ void add_vm_commands(CommandLine& table) {
   auto kill_options = of_vm<VmOptions>(kill_command);
   table.on(kill_command, [kill_options](const Context& context) { return kill(context, *kill_options); });
 
-  CLI::App& reboot_command = table.command(run_group, "reboot", "Ask the guest to power off and start it again on the same line; reset it when it does not", "");
+  CLI::App& reboot_command =
+      table.command(run_group, "reboot", "Ask the guest to power off and start it again on the same line; reset it when it does not", "");
   auto reboot_options = of_vm<StopOptions>(reboot_command);
-  add_duration(reboot_command, "--timeout", [reboot_options](auto time) { reboot_options->timeout = time; }, "How long the guest may take (10s)");
+  add_duration(
+      reboot_command, "--timeout", [reboot_options](auto time) { reboot_options->timeout = time; }, "How long the guest may take (10s)");
   table.on(reboot_command, [reboot_options](const Context& context) { return reboot(context, *reboot_options); });
 
   CLI::App& reset_command = table.command(run_group, "reset", "Reset a VM as its button would, on the same line", "");
   auto reset_options = of_vm<VmOptions>(reset_command);
   table.on(reset_command, [reset_options](const Context& context) { return reset(context, *reset_options); });
 
-  CLI::App& remove_command = table.command(run_group, "rm", "Remove a stopped VM: its spec and its history", "A log outside vmline's own folders (--log) stays.");
+  CLI::App& remove_command =
+      table.command(run_group, "rm", "Remove a stopped VM: its spec and its history", "A log outside vmline's own folders (--log) stays.");
   auto remove_options = of_vm<RemoveOptions>(remove_command);
   remove_command.add_flag("--force", remove_options->force, "Stop it first where it runs");
   table.on(remove_command, [remove_options](const Context& context) { return remove(context, *remove_options); });
 
-  CLI::App& list_command = table.command(look_group, "ps", "List every VM",
-                                         "GAPS is how many bytes of the guest's the logs lack. A VM whose holder and keeper are gone is brought back by being\n"
-                                         "looked at.");
+  CLI::App& list_command =
+      table.command(look_group, "ps", "List every VM",
+                    "GAPS is how many bytes of the guest's the logs lack. A VM whose holder and keeper are gone is brought back by being\n"
+                    "looked at.");
   auto list_options = std::make_shared<ListOptions>();
   list_command.add_flag("-q,--names", list_options->names_only, "Names only; looks at none of them");
   add_json(list_command, [list_options] { list_options->format = Format::json; })->excludes("--names");

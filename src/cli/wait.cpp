@@ -63,7 +63,8 @@ asio::awaitable<Result<json::object>> await_state(asio::io_context& loop, const 
 /// Looks for the line in what a stream brings, and in the line that has not ended when nothing came for a while.
 class LineSearch {
  public:
-  LineSearch(asio::io_context& loop, LineStream& stream, LineMatcher matcher) : stream_(stream), matcher_(std::move(matcher)), quiet_(loop) {}
+  LineSearch(asio::io_context& loop, LineStream& stream, LineMatcher matcher)
+      : stream_(stream), matcher_(std::move(matcher)), quiet_(loop) {}
 
   /// Nothing where the line came to its end without it.
   asio::awaitable<Result<std::optional<std::string>>> run() {
@@ -133,15 +134,19 @@ Result<int> wait_for_line(const Context& context, const WaitOptions& options) {
     loop.stop();
   };
   asio::co_spawn(loop, search.run(), [&](std::exception_ptr, Result<std::optional<std::string>> outcome) {
-    if (!outcome) result = std::unexpected(outcome.error());
-    else matched = *std::move(outcome);
+    if (!outcome)
+      result = std::unexpected(outcome.error());
+    else
+      matched = *std::move(outcome);
     loop.stop();
   });
   loop.run();
   TRY(result);
   if (!matched) return fail(fmt::format("{}/{} ended, and the line had not come", name.vm, line));
-  if (options.format == Format::json) print_json(json::object{{"name", name.vm}, {"line", line}, {"text", *matched}});
-  else print(*matched + "\n");
+  if (options.format == Format::json)
+    print_json(json::object{{"name", name.vm}, {"line", line}, {"text", *matched}});
+  else
+    print(*matched + "\n");
   return 0;
 }
 

@@ -94,7 +94,8 @@ class BeastSocket : public WebSocket {
 
 }  // namespace
 
-asio::awaitable<Result<std::shared_ptr<WebSocket>>> WebSocket::open(std::string socket_path, std::string target, std::chrono::milliseconds limit) {
+asio::awaitable<Result<std::shared_ptr<WebSocket>>> WebSocket::open(std::string socket_path, std::string target,
+                                                                    std::chrono::milliseconds limit) {
   auto connection = connect_to_keeper(socket_path, limit);
   if (!connection) co_return std::unexpected(std::move(connection).error());
   auto socket = std::make_shared<BeastSocket>(co_await asio::this_coro::executor, *std::move(connection));

@@ -21,7 +21,8 @@ class WebSocket {
   };
 
   /// An answer that says no comes back as its sentence; everything else that goes wrong as a lost connection or timed_out.
-  static asio::awaitable<Result<std::shared_ptr<WebSocket>>> open(std::string socket_path, std::string target, std::chrono::milliseconds limit);
+  static asio::awaitable<Result<std::shared_ptr<WebSocket>>> open(std::string socket_path, std::string target,
+                                                                  std::chrono::milliseconds limit);
 
   virtual ~WebSocket() = default;
   virtual asio::awaitable<Result<Message>> read() = 0;

@@ -9,7 +9,8 @@ namespace {
 
 constexpr unsigned char enq = 0x05, bel = 0x07, can = 0x18, sub = 0x1a, esc = 0x1b;
 constexpr unsigned char c1_lead = 0xc2;  ///< U+0080 to U+009F are this and one more byte in UTF-8
-constexpr unsigned char c1_csi = 0x9b, c1_decid = 0x9a, c1_dcs = 0x90, c1_sos = 0x98, c1_st = 0x9c, c1_osc = 0x9d, c1_pm = 0x9e, c1_apc = 0x9f;
+constexpr unsigned char c1_csi = 0x9b, c1_decid = 0x9a, c1_dcs = 0x90, c1_sos = 0x98, c1_st = 0x9c, c1_osc = 0x9d, c1_pm = 0x9e,
+                        c1_apc = 0x9f;
 
 char as_char(unsigned char c) { return static_cast<char>(c); }
 
@@ -172,8 +173,10 @@ void QueryFilter::string(unsigned char c, std::string& out) {
     return escape(c, out);
   }
   if (c == esc) {
-    if (fate_ == Fate::undecided) held_ += as_char(c);
-    else held_ = as_char(c);
+    if (fate_ == Fate::undecided)
+      held_ += as_char(c);
+    else
+      held_ = as_char(c);
     state_ = State::string_escape;
     return;
   }

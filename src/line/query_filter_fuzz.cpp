@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whatever comes, cut anywhere: the same is shown as in one piece, and nothing in it is a query any more.
+#include "line/query_filter.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "base/check.hpp"
-#include "line/query_filter.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using vmline::line::QueryFilter;

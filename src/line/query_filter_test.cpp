@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Every query that is known, and what looks like one, cut anywhere.
 // Queries are taken out whole however they are cut into pieces, and nothing else is touched.
 #include "line/query_filter.hpp"
 
@@ -35,29 +36,132 @@ void expect_at_every_cut(std::string_view data, std::string_view expected) {
 }
 
 const std::vector<std::string> queries = {
-    "\x05", "\x1bZ", "\xc2\x9a", "\x9a",                                                        // ENQ, DECID
-    "\x1b[c", "\x1b[0c", "\x1b[>c", "\x1b[>0c", "\x1b[=c", "\x9b" "c", "\xc2\x9b" "c",           // DA1, DA2, DA3
-    "\x1b[5n", "\x1b[6n", "\x1b[?6n", "\x1b[?15n", "\x1b[?996n",                                  // DSR, CPR, DECXCPR, printer, colours
-    "\x1b[x", "\x1b[1x", "\x1b[4$p", "\x1b[?2026$p", "\x1b[>q", "\x1b[>0q", "\x1b[?u",            // DECREQTPARM, DECRQM, XTVERSION, kitty keys
-    "\x1b[14t", "\x1b[18t", "\x1b[21t", "\x1b[020t", "\x1b[11;1t",                                // window and title reports
-    "\x1b[?1;1;0S", "\x1b[?4m", "\x1b[1$w", "\x1b[2$u", "\x1b[1;1;1;1;2;2*y", "\x1b['|",         // sixel, key modes, DECRQPSR, checksum, locator
-    "\x1b[#S", "\x1b[#R", "\x1b[1;1;2;2#|", "\x1b[\"v", "\x1b[&u",
-    "\x1bP$qm\x1b\\", "\x1bP$q\"p\x1b\\", "\x1bP+q544e\x1b\\", "\x1bP+Q1\x1b\\", "\xc2\x90$qr\xc2\x9c",  // DECRQSS, XTGETTCAP, XTGETXRES
-    "\x1bPtmux;\x1b\\",                                                                           // what stands within goes to the outer terminal
-    "\x1b]10;?\a", "\x1b]11;?\x1b\\", "\x1b]4;1;?\a", "\x1b]4;1;rgb:1/2/3;2;?\a", "\x1b]011;?\a",  // colours
-    "\x1b]52;c;?\a", "\x1b]50;?\a", "\x1b]22;?pointer\a", "\x1b]21;foreground=?\a", "\x1b]99;i=1:p=?;\a", "\x1b]702;?\a",
-    "\x1b]60\a", "\x1b]1337;ReportCellSize\a", "\x1b]1337;ReportVariable=bmFtZQ==\a", "\xc2\x9d" "10;?\xc2\x9c", "\x1b]10;?\xc2\x9c",
-    "\x1b_Ga=q,i=31,s=1,v=1,t=d,f=24;AAAA\x1b\\", "\x1b_Gi=3,a=T,f=100;AAAA\x1b\\",             // kitty: asks, or answers OK
+    "\x05",
+    "\x1bZ",
+    "\xc2\x9a",
+    "\x9a",  // ENQ, DECID
+    "\x1b[c",
+    "\x1b[0c",
+    "\x1b[>c",
+    "\x1b[>0c",
+    "\x1b[=c",
+    "\x9b"
+    "c",
+    "\xc2\x9b"
+    "c",  // DA1, DA2, DA3
+    "\x1b[5n",
+    "\x1b[6n",
+    "\x1b[?6n",
+    "\x1b[?15n",
+    "\x1b[?996n",  // DSR, CPR, DECXCPR, printer, colours
+    "\x1b[x",
+    "\x1b[1x",
+    "\x1b[4$p",
+    "\x1b[?2026$p",
+    "\x1b[>q",
+    "\x1b[>0q",
+    "\x1b[?u",  // DECREQTPARM, DECRQM, XTVERSION, kitty keys
+    "\x1b[14t",
+    "\x1b[18t",
+    "\x1b[21t",
+    "\x1b[020t",
+    "\x1b[11;1t",  // window and title reports
+    "\x1b[?1;1;0S",
+    "\x1b[?4m",
+    "\x1b[1$w",
+    "\x1b[2$u",
+    "\x1b[1;1;1;1;2;2*y",
+    "\x1b['|",  // sixel, key modes, DECRQPSR, checksum, locator
+    "\x1b[#S",
+    "\x1b[#R",
+    "\x1b[1;1;2;2#|",
+    "\x1b[\"v",
+    "\x1b[&u",
+    "\x1bP$qm\x1b\\",
+    "\x1bP$q\"p\x1b\\",
+    "\x1bP+q544e\x1b\\",
+    "\x1bP+Q1\x1b\\",
+    "\xc2\x90$qr\xc2\x9c",  // DECRQSS, XTGETTCAP, XTGETXRES
+    "\x1bPtmux;\x1b\\",     // what stands within goes to the outer terminal
+    "\x1b]10;?\a",
+    "\x1b]11;?\x1b\\",
+    "\x1b]4;1;?\a",
+    "\x1b]4;1;rgb:1/2/3;2;?\a",
+    "\x1b]011;?\a",  // colours
+    "\x1b]52;c;?\a",
+    "\x1b]50;?\a",
+    "\x1b]22;?pointer\a",
+    "\x1b]21;foreground=?\a",
+    "\x1b]99;i=1:p=?;\a",
+    "\x1b]702;?\a",
+    "\x1b]60\a",
+    "\x1b]1337;ReportCellSize\a",
+    "\x1b]1337;ReportVariable=bmFtZQ==\a",
+    "\xc2\x9d"
+    "10;?\xc2\x9c",
+    "\x1b]10;?\xc2\x9c",
+    "\x1b_Ga=q,i=31,s=1,v=1,t=d,f=24;AAAA\x1b\\",
+    "\x1b_Gi=3,a=T,f=100;AAAA\x1b\\",  // kitty: asks, or answers OK
 };
 
 const std::vector<std::string> harmless = {
-    "plain text\r\n", "\t\b\a\x0e\x0f", "\x1b(B", "\x1b#8", "\x1b" "7\x1b" "8", "\x1b=", "\x1b>", "\x1b" "c", "\x1b %G",
-    "\x1b[31m", "\x1b[1;5H", "\x1b[2J", "\x1b[?25l", "\x1b[?1049h", "\x1b[u", "\x1b[>1u", "\x1b[<u", "\x1b[=1u", "\x1b[>4;1m", "\x1b[>4n",
-    "\x1b[8;24;80t", "\x1b[22;0t", "\x1b[1;2;3;4$x", "\x1b[!p", "\x1b[\"q", "\x1b[2 q", "\x1b[?6c", "\x1b[3S", "\x1b[38:2::1:2:3m", "\x1b[[A",
-    "\x1b]0;a title? yes;really\a", "\x1b]2;t\x1b\\", "\x1b]8;;http://x/?q=?\x1b\\", "\x1b]52;c;aGVsbG8=\a", "\x1b]10;#fff\a",
-    "\x1b]104\a", "\x1b]133;A\a", "\x1b]1337;File=inline=1:AAAA\a", "\x1b]R", "\x1b]P0ffffff",
-    "\x1bPq#0;2;0;0;0\x1b\\", "\x1bP=1s\x1b\\", "\x1b_Gq=2,a=T,i=3;AAAA\x1b\\", "\x1b_hello\x1b\\", "\x1b^private\x1b\\", "\x1bXsos\x1b\\",
-    "\xc2\x85", "\xc2\xa9", "\xe2\x94\x80\xe2\x9b\x84", "\xf0\x9f\x9b\x9a", "\xc3\x9b" "c", "\xc5\x9a", "\xff\xfe\x80\x81\x90\x9d",
+    "plain text\r\n",
+    "\t\b\a\x0e\x0f",
+    "\x1b(B",
+    "\x1b#8",
+    "\x1b"
+    "7\x1b"
+    "8",
+    "\x1b=",
+    "\x1b>",
+    "\x1b"
+    "c",
+    "\x1b %G",
+    "\x1b[31m",
+    "\x1b[1;5H",
+    "\x1b[2J",
+    "\x1b[?25l",
+    "\x1b[?1049h",
+    "\x1b[u",
+    "\x1b[>1u",
+    "\x1b[<u",
+    "\x1b[=1u",
+    "\x1b[>4;1m",
+    "\x1b[>4n",
+    "\x1b[8;24;80t",
+    "\x1b[22;0t",
+    "\x1b[1;2;3;4$x",
+    "\x1b[!p",
+    "\x1b[\"q",
+    "\x1b[2 q",
+    "\x1b[?6c",
+    "\x1b[3S",
+    "\x1b[38:2::1:2:3m",
+    "\x1b[[A",
+    "\x1b]0;a title? yes;really\a",
+    "\x1b]2;t\x1b\\",
+    "\x1b]8;;http://x/?q=?\x1b\\",
+    "\x1b]52;c;aGVsbG8=\a",
+    "\x1b]10;#fff\a",
+    "\x1b]104\a",
+    "\x1b]133;A\a",
+    "\x1b]1337;File=inline=1:AAAA\a",
+    "\x1b]R",
+    "\x1b]P0ffffff",
+    "\x1bPq#0;2;0;0;0\x1b\\",
+    "\x1bP=1s\x1b\\",
+    "\x1b_Gq=2,a=T,i=3;AAAA\x1b\\",
+    "\x1b_hello\x1b\\",
+    "\x1b^private\x1b\\",
+    "\x1bXsos\x1b\\",
+    "\xc2\x85",
+    "\xc2\xa9",
+    "\xe2\x94\x80\xe2\x9b\x84",
+    "\xf0\x9f\x9b\x9a",
+    "\xc3\x9b"
+    "c",
+    "\xc5\x9a",
+    "\xff\xfe\x80\x81\x90\x9d",
 };
 
 TEST(QueryFilter, TakesOutEveryQueryWhereverItIsCut) {
@@ -79,12 +183,22 @@ TEST(QueryFilter, SequencesInARowAreJudgedEachForItself) {
 }
 
 TEST(QueryFilter, ControlsInsideAQueryAreStillObeyed) {
-  expect_at_every_cut("a\x1b[\n\r0\bc\x1b[\x05" "cz", "a\n\r\bz");
-  expect_at_every_cut("a\x1b[3\x05" "1mz", "a\x1b[31mz");
+  expect_at_every_cut(
+      "a\x1b[\n\r0\bc\x1b[\x05"
+      "cz",
+      "a\n\r\bz");
+  expect_at_every_cut(
+      "a\x1b[3\x05"
+      "1mz",
+      "a\x1b[31mz");
 }
 
 TEST(QueryFilter, ASequenceBrokenOffIsNone) {
-  expect_at_every_cut("\x1b[\x18" "c", "\x1b[\x18" "c");
+  expect_at_every_cut(
+      "\x1b[\x18"
+      "c",
+      "\x1b[\x18"
+      "c");
   expect_at_every_cut("\x1b[\x1b[31m", "\x1b[31m");
   expect_at_every_cut("\x1b[\x1b[c!", "!");
   expect_at_every_cut("\x1b]10;?\x18z", "\x18z");
@@ -94,7 +208,9 @@ TEST(QueryFilter, ASequenceBrokenOffIsNone) {
 
 TEST(QueryFilter, WhatIsLeftNeverJoinsIntoAQuery) {
   for (const std::string& query : queries) {
-    std::string left = filtered("\xc2" + query + "\x9d" "10;?\a");
+    std::string left = filtered("\xc2" + query +
+                                "\x9d"
+                                "10;?\a");
     EXPECT_EQ(filtered(left), left) << testing::PrintToString(query);
     EXPECT_EQ(left.find("\xc2\x9d"), std::string::npos) << testing::PrintToString(query);
   }
@@ -111,14 +227,20 @@ TEST(QueryFilter, AnEndlessSequenceCostsNoMoreThanItsLimit) {
 
 TEST(QueryFilter, LongImagesTitlesAndLinksPass) {
   std::string much(QueryFilter::longest_sequence * 3, 'A');
-  for (std::string text : {"\x1b]1337;File=:" + much + "\a!", "\x1bPq" + much + "\x1b\\!", "\x1b_Ga=T;" + much + "\x1b\\!", "\x1b]0;" + much + "\a!"}) {
+  for (std::string text :
+       {"\x1b]1337;File=:" + much + "\a!", "\x1bPq" + much + "\x1b\\!", "\x1b_Ga=T;" + much + "\x1b\\!", "\x1b]0;" + much + "\a!"}) {
     EXPECT_EQ(filtered(text), text);
   }
 }
 
 TEST(QueryFilter, PiecesOfAnImageShareItsFate) {
-  EXPECT_EQ(filtered("\x1b_Gi=1,m=1;AA\x1b\\" "\x1b_Gm=1;BB\x1b\\" "\x1b_Gm=0;CC\x1b\\!"), "!");
-  std::string quiet = "\x1b_Gi=1,q=2,m=1;AA\x1b\\" "\x1b_Gm=0;CC\x1b\\!";
+  EXPECT_EQ(filtered("\x1b_Gi=1,m=1;AA\x1b\\"
+                     "\x1b_Gm=1;BB\x1b\\"
+                     "\x1b_Gm=0;CC\x1b\\!"),
+            "!");
+  std::string quiet =
+      "\x1b_Gi=1,q=2,m=1;AA\x1b\\"
+      "\x1b_Gm=0;CC\x1b\\!";
   EXPECT_EQ(filtered(quiet), quiet);
 }
 

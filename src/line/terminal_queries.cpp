@@ -54,14 +54,14 @@ bool csi_is_query(std::string_view parameters, char final) {
   std::string_view intermediates = parameters.substr(last_parameter == std::string_view::npos ? 0 : last_parameter + 1);
   if (intermediates.empty()) {
     switch (final) {
-      case 'c': return prefix != '?';                   // DA1, DA2, DA3; with ? it is the Linux console's cursor shape
+      case 'c': return prefix != '?';                    // DA1, DA2, DA3; with ? it is the Linux console's cursor shape
       case 'n': return prefix == '\0' || prefix == '?';  // DSR, CPR, DECXCPR, colour scheme; with > it is a setting of xterm
-      case 'x': return prefix == '\0';                  // DECREQTPARM
-      case 'q': return prefix == '>';                   // XTVERSION
-      case 'u': return prefix == '?';                   // kitty: keyboard flags
-      case 'm':                                         // XTQMODKEYS
-      case 'g':                                         // XTQFMTKEYS
-      case 'S': return prefix == '?';                   // XTSMGRAPHICS: sixel geometry and colours
+      case 'x': return prefix == '\0';                   // DECREQTPARM
+      case 'q': return prefix == '>';                    // XTVERSION
+      case 'u': return prefix == '?';                    // kitty: keyboard flags
+      case 'm':                                          // XTQMODKEYS
+      case 'g':                                          // XTQFMTKEYS
+      case 'S': return prefix == '?';                    // XTSMGRAPHICS: sixel geometry and colours
       case 't': {
         std::string_view number = first_number(parameters);
         return prefix == '\0' && (is_one_of(number, window_reports) || number == "21");
@@ -70,12 +70,12 @@ bool csi_is_query(std::string_view parameters, char final) {
     }
   }
   if (intermediates == "$") return final == 'p' || final == 'w' || final == 'u';  // DECRQM, DECRQPSR, DECRQTSR
-  if (intermediates == "*") return final == 'y';                                 // DECRQCRA
-  if (intermediates == "'") return final == '|';                                 // DECRQLP
-  if (intermediates == "&") return final == 'u';                                 // DECRQUPSS
-  if (intermediates == "\"") return final == 'v';                                // DECRQDE
-  if (intermediates == "+") return final == 'x';                                 // DECRQPKFM
-  if (intermediates == ",") return final == 'u';                                 // DECRQKT
+  if (intermediates == "*") return final == 'y';                                  // DECRQCRA
+  if (intermediates == "'") return final == '|';                                  // DECRQLP
+  if (intermediates == "&") return final == 'u';                                  // DECRQUPSS
+  if (intermediates == "\"") return final == 'v';                                 // DECRQDE
+  if (intermediates == "+") return final == 'x';                                  // DECRQPKFM
+  if (intermediates == ",") return final == 'u';                                  // DECRQKT
   if (intermediates == "#") return final == 'S' || final == 'R' || final == '|';  // XTTITLEPOS, XTREPORTCOLORS, XTREPORTSGR
   return false;
 }
@@ -106,8 +106,8 @@ bool osc_may_be_long(std::string_view beginning) {
 bool dcs_is_query(std::string_view header, char final) {
   std::size_t last_parameter = header.find_last_not_of(" !\"#$%&'()*+,-./");
   std::string_view intermediates = header.substr(last_parameter == std::string_view::npos ? 0 : last_parameter + 1);
-  if (intermediates == "$") return final == 'q';                   // DECRQSS
-  if (intermediates == "+") return final == 'q' || final == 'Q';   // XTGETTCAP, XTGETXRES
+  if (intermediates == "$") return final == 'q';                  // DECRQSS
+  if (intermediates == "+") return final == 'q' || final == 'Q';  // XTGETTCAP, XTGETXRES
   // ReGIS can ask within its drawing; "tmux;" wraps a sequence of any kind for the terminal around tmux.
   return intermediates.empty() && (final == 'p' || final == 't');
 }
