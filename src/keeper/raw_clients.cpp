@@ -65,6 +65,8 @@ void RawClients::take_over(const std::string& name, UniqueFd socket, UniqueFd cu
   holder_.adopt(name, client->socket.get(), wire::holder::Kind::client);
   holder_.adopt(cursor_name_of(name), client->cursor.get(), wire::holder::Kind::plain);
   add(std::move(client));
+  // What the keeper before had pumped and not sent any more: the guest may say nothing for long.
+  with(name, [this](Client& c) { feed(c); });
 }
 
 void RawClients::add(std::unique_ptr<Client> client) {
@@ -132,7 +134,7 @@ void RawClients::feed(Client& client) {
       });
       return;
     }
-    return drop(client.name);
+    return gone(client.name);
   }
 }
 
@@ -145,14 +147,15 @@ void RawClients::wait_for_input(Client& client) {
       with(name, [this](Client& c) { read(c); });
     });
   }
-  client.watch->wait(Watch::For::hang_up, [this, name] {
-    // It has closed; what it typed before (`echo reboot | socat …`) still counts.
-    for (bool more = true; more;) {
-      more = false;
-      with(name, [&](Client& c) { more = !c.eof && take_typed(c); });
-    }
-    drop(name);
-  });
+  client.watch->wait(Watch::For::hang_up, [this, name] { gone(name); });
+}
+
+void RawClients::gone(const std::string& name) {
+  for (bool more = true; more;) {
+    more = false;
+    with(name, [&](Client& c) { more = !c.eof && take_typed(c); });
+  }
+  drop(name);
 }
 
 void RawClients::read_again() {

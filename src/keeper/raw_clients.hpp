@@ -64,6 +64,8 @@ class RawClients {
   bool take_typed(Client& client);
   void wait_for_input(Client& client);
   void drop(const std::string& name);
+  /// It has closed; what it typed before (`echo reboot | socat …`) still counts.
+  void gone(const std::string& name);
   /// The client's own life, checked by name: it may be gone when a handler runs.
   template <class Action>
   void with(const std::string& name, Action action) {
