@@ -97,6 +97,7 @@ class Line : public LineService {
   Pump pump_;
   std::vector<line::Boot> boots_;  ///< ordered by number
   std::set<LineStream*> streams_;
+  std::uint64_t streams_opened_ = 0;
   /// Heads at times, the newest last: where the line stood when an event happened that is handled later.
   std::vector<std::pair<Time, Offset>> marks_;
   std::string typing_note_;

@@ -4,7 +4,9 @@
 
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <fmt/format.h>
 #include <algorithm>
+#include <utility>
 
 #include "base/limits.hpp"
 
@@ -16,7 +18,7 @@ constexpr std::size_t piece = 64u << 10;
 
 LineStream::LineStream(Line& line, const StreamRequest& request, Offset start)
     : line_(&line),
-      who_(request.who),
+      who_(fmt::format("{},stream={}", request.who, ++line.streams_opened_)),  // a gateway has many in one process
       read_only_(request.read_only),
       position_(start),
       replay_end_(line.spool_.head()),
@@ -55,13 +57,14 @@ std::optional<StreamItem> LineStream::look() {
     items_.pop_front();
     return item;
   }
-  if (auto boot = due_boot()) return boot;
-  if (!replay_ended_ && position_ >= replay_end_) {
-    replay_ended_ = true;
-    return ReplayEnded{position_};
+  if (gap_.range.empty()) {
+    if (auto boot = due_boot()) return boot;
+    if (!replay_ended_ && position_ >= replay_end_) {
+      replay_ended_ = true;
+      return ReplayEnded{position_};
+    }
   }
   Offset end = line_->spool_.head();
-  Gap gap;
   while (position_ < line_->spool_.low()) {
     auto answer = line_->history_.at(position_, line_->spool_.low(), [this, alive = std::weak_ptr<bool>(alive_)] {
       if (!alive.expired()) wake();
@@ -71,17 +74,17 @@ std::optional<StreamItem> LineStream::look() {
       break;
     }
     if (std::holds_alternative<History::Pending>(answer)) {
-      end = position_;
-      break;
+      std::vector<std::byte>().swap(buffer_);
+      return std::nullopt;
     }
-    // Losses that join on to each other are one gap, as it is told.
+    // Losses that join on to each other are one gap, as it is told, also when the next one has to be waited for.
     auto& loss = std::get<HistoryLoss>(answer);
-    if (gap.range.empty()) gap = {{position_, position_}, loss.cause};
-    if (gap.cause != loss.cause) return gap;
+    if (gap_.range.empty()) gap_ = {{position_, position_}, loss.cause};
+    if (gap_.cause != loss.cause) return std::exchange(gap_, {});
     position_ = std::max(loss.range.end, position_ + 1);
-    gap.range.end = position_;
+    gap_.range.end = position_;
   }
-  if (!gap.range.empty()) return gap;
+  if (!gap_.range.empty()) return std::exchange(gap_, {});
   if (!replay_ended_) end = std::min(end, replay_end_);
   auto boot = std::ranges::lower_bound(line_->boots_, next_boot_, {}, &line::Boot::number);
   if (boot != line_->boots_.end()) end = std::min(end, boot->offset);

@@ -34,6 +34,7 @@ class LineStream : public Stream {
   bool read_only_;
   Offset position_;
   Offset replay_end_;
+  Gap gap_;  ///< found and not told yet: what joins on to it may be lost too
   std::uint64_t next_boot_;  ///< the first boot not told yet
   bool replay_ended_ = false;
   bool closed_ = false;

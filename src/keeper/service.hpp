@@ -91,7 +91,7 @@ struct StreamRequest {
   std::uint64_t value = 0;  ///< the offset; for back: bytes before the head; for boot: its number; for boot_back: 1 is the newest, 2 the one before
   bool read_only = false;
   bool take = false;
-  std::string who;  ///< shown as the writer's name, e.g. "api:uid=1000,pid=42"
+  std::string who;  ///< shown in the writer's name, e.g. "api:pid=42,uid=1000"
 };
 
 class LineService {
