@@ -94,6 +94,8 @@ class Vm : public VmService {
   // vm_end.cpp
   asio::awaitable<bool> monitor_ended();
   asio::awaitable<void> finish();
+  asio::awaitable<void> go_on_ending(bool cleared);
+  [[nodiscard]] bool has_ended() const { return state_.state == "stopped" || state_.state == "failed"; }
   asio::awaitable<void> give_up(const Error& error);
   asio::awaitable<std::vector<std::string>> log_tail();
   void clean_up(bool keep_memory);

@@ -21,6 +21,9 @@ namespace {
 
 using namespace std::chrono_literals;
 
+/// Held once the VM has ended and is being cleared away.
+constexpr const char* ended_mark = "ended";
+
 constexpr std::size_t tail_bytes = 4096;
 constexpr std::size_t tail_lines = 10;
 
@@ -139,6 +142,13 @@ asio::awaitable<void> Vm::finish() {
     });
   });
   co_await changed_.wait_for(5s, [&written] { return *written; });
+  // From here on a keeper may find nothing of the VM any more, and must not take that for one that is to be started.
+  if (UniqueFd mark{::open("/dev/null", O_RDONLY | O_CLOEXEC)}) {
+    parts_.holder.hold(ended_mark, mark.get());
+    held_[ended_mark] = std::move(mark);
+    auto held = co_await all_held();
+    if (!held) parts_.log.warning(held.error().sentence());
+  }
   // What a full or frozen disk did not take stays in the spool: the next start goes on with it.
   clean_up(!journaled);
   if (!journaled) parts_.log.warning("the journal is not complete yet: what it lacks stays in " + parts_.memory_dir);
@@ -159,6 +169,22 @@ asio::awaitable<void> Vm::give_up(const Error& error) {
   report({{"result", "error"}, {"kind", kind}, {"detail", error.sentence()}});
 }
 
+/// The VM has ended, and the keeper was killed before it had cleared away what is left of it.
+asio::awaitable<void> Vm::go_on_ending(bool cleared) {
+  auto taken = co_await take_up();
+  if (taken) {
+    for (auto& line : lines_) co_await line->drain();
+    co_await finish();
+  } else {
+    // All is journaled and told where it was being cleared away; else what there is stays.
+    if (!cleared) parts_.log.error(taken.error().sentence());
+    clean_up(!cleared);
+  }
+  if (state_.state == "failed") report({{"result", "error"}, {"kind", "failed"}, {"detail", state_.reason}});
+  else report({{"result", "ok"}, {"state", state_.state}});
+  parts_.holder.quit();
+}
+
 asio::awaitable<void> Vm::run(HolderLink::Inheritance inheritance) {
   inheritance_ = std::move(inheritance);
   report_ = inherited("report");
@@ -174,9 +200,11 @@ asio::awaitable<void> Vm::run(HolderLink::Inheritance inheritance) {
   }
   events_ = std::move(*events);
   auto kept = RuntimeState::load(parts_.memory_dir);
-  // A state that says it has ended is of an earlier life, whose journal a disk did not take; its spool is gone on with.
-  bool fresh = !kept || kept->state == "stopped" || kept->state == "failed";
-  if (kept && !fresh) state_ = std::move(*kept);
+  // A state that says it has ended is of this very life: whoever begins another removes it first.
+  bool cleared = inheritance_.descriptors.contains(ended_mark);
+  bool fresh = !kept && !cleared;
+  if (kept) state_ = std::move(*kept);
+  else if (cleared) state_.state = "stopped";
   ++state_.keepers;
 
   parts_.holder.on_ended = [this](const std::string& name, int status) {
@@ -197,6 +225,7 @@ asio::awaitable<void> Vm::run(HolderLink::Inheritance inheritance) {
     parts_.log.warning("the holder was replaced: " + why);
   };
   events_->add("keeper-started", {{"pid", ::getpid()}, {"keeper", state_.keepers}});
+  if (has_ended()) co_return co_await go_on_ending(cleared);
 
   // Commands are heard from the first moment on; `run` and `ps` wait for what they need.
   UniqueFd control = inherited("control");

@@ -452,6 +452,7 @@ asio::awaitable<Result<>> Vm::take_up() {
     }
   }
   if (auto made = make_listeners(); !made) co_return made;
+  if (has_ended()) co_return Result<>{};
   if (state_.state == "starting" && !state_.boot_begun) {
     begin_boot(!state_.last_boots.empty() ? "monitor restart" : state_.boot == 0 ? "first start" : "start", std::nullopt);
   }
