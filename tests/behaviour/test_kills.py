@@ -287,3 +287,51 @@ def test_killed_20_times_while_starting(host, whom):
         assert not os.path.exists(vm.run_dir) and not os.path.exists(vm.vm_dir)
     print(*outcomes, sep='\n')
     assert sum(kills for kills, _, _ in outcomes) > 20
+
+
+def test_keeper_killed_while_it_stops(host):
+    kills = 0
+    for round in range(12):
+        name = f'a{round}'
+        vm = host.run(name, *QEMU)
+        client = vm.client()
+        client.wait_for(b'READY')
+        command = subprocess.Popen([os.path.join(BIN, 'vmline'), 'stop', name], env=host.environment(), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        until = time.monotonic() + 0.3
+        while command.poll() is None and time.monotonic() < until:
+            for pid in of_vm(host, name, 'vmline-keeper'):
+                time.sleep(random.random() * 0.02)
+                kills += kill(pid)
+        command.communicate(timeout=60)  # it may have lost its keeper, and says so; the stop goes on
+        wait_until(lambda: not of_vm(host, name) and not of_vm(host, name, 'vmline-keeper', 'vmline-holder'), what='the end of every process')
+        assert host.json('inspect', name)['state'] == 'stopped'
+        assert not of_vm(host, name), 'it was started again'
+        whole = vm.log()
+        wait_until(lambda: client.ended, what='the end of the line')
+        assert bytes(client.data) == whole and whole.endswith(b'lines=0\r\n')
+        checker = Checker()
+        checker.feed(whole)
+        assert checker.finish().boots == 1
+    print(f'{kills} kills')
+    assert kills > 5
+
+
+def test_an_idle_guests_last_words_arrive_whoever_is_killed(host):
+    vm = host.run('a', *QEMU)
+    client = vm.client()
+    client.wait_for(b'READY')
+    holder, monitor = vm.info()['holder']['pid'], vm.info()['monitor']['pid']
+    with open(os.open(vm.run_dir + '/serial0.in', os.O_WRONLY | os.O_NONBLOCK), 'wb', buffering=0) as fifo:
+        for round in range(1, 61):
+            keeper = wait_until(lambda: [pid for pid in children(holder) if pid != monitor], what='the next keeper')[0]
+            fifo.write(b'n')
+            time.sleep(random.random() * 0.012)
+            kill(keeper)
+            # Nothing comes behind it that would bring it along.
+            client.wait_for(b'\n', start=client.wait_for(b'L%08d ' % (100 * round)))
+    head = vm.journaled()
+    assert len(client.data) == head
+    checker = Checker()
+    checker.feed(client.data)
+    assert checker.finish().lines == 6000
