@@ -19,6 +19,11 @@ using namespace std::chrono_literals;
 constexpr auto connect_limit = 10s;
 constexpr auto comeback_limit = 60s;  ///< for a keeper to answer again
 
+/// For the thread on which it may block.
+asio::awaitable<Result<FoundVm>> find_vm(const Finder& finder, std::string name, std::stop_token stop) {
+  co_return finder.find(name, nullptr, stop);
+}
+
 }  // namespace
 
 LineStream::LineStream(asio::io_context& loop, const Finder& finder, LineRequest request)
@@ -51,9 +56,7 @@ asio::awaitable<Result<>> LineStream::connect() {
     bool over = std::chrono::steady_clock::now() >= deadline;
     if (over || !(is_lost_connection(error) || error.kind() == ErrorKind::timed_out))
       co_return std::unexpected(error.because(request_.name));
-    auto found = co_await asio::co_spawn(
-        finding_, [this]() -> asio::awaitable<Result<FoundVm>> { co_return finder_.find(request_.name, nullptr, leaving_.get_token()); },
-        asio::use_awaitable);
+    auto found = co_await asio::co_spawn(finding_, find_vm(finder_, request_.name, leaving_.get_token()), asio::use_awaitable);
     if (!found) co_return std::unexpected(found.error());
     if (!found->running()) co_return Result<>();
     boost::system::error_code ec;

@@ -50,6 +50,18 @@ struct LineStreamTest : testing::Test {
     }
   }
 
+  static asio::awaitable<void> type(asio::io_context& loop, LineStream& stream, bool& taken) {
+    std::string command = "uname\r";
+    co_await stream.type(command);
+    asio::co_spawn(loop, flush(stream, taken), asio::detached);
+    std::string end = "end";
+    co_await stream.type(end);
+  }
+  static asio::awaitable<void> flush(LineStream& stream, bool& taken) {
+    co_await stream.flush();
+    taken = true;
+  }
+
   TemporaryFolder folder;
   os::Places places = os::Places::given(folder.path(), folder.path() + "/run");
   Finder finder{places, [](std::string_view) {}};
@@ -141,22 +153,7 @@ TEST_F(LineStreamTest, TypesAndKnowsWhenItWasTaken) {
                     }});
   LineStream stream(loop, finder, {"web1", "serial0", "tail", false, true});
   bool taken = false;
-  asio::co_spawn(
-      loop,
-      [&]() -> asio::awaitable<void> {
-        std::string command = "uname\r";
-        co_await stream.type(command);
-        asio::co_spawn(
-            loop,
-            [&]() -> asio::awaitable<void> {
-              co_await stream.flush();
-              taken = true;
-            },
-            asio::detached);
-        std::string end = "end";
-        co_await stream.type(end);
-      },
-      asio::detached);
+  asio::co_spawn(loop, type(loop, stream, taken), asio::detached);
   EXPECT_EQ(read_all(stream), "[closing: stopped]");
   EXPECT_TRUE(taken);
 }

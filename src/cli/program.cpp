@@ -26,8 +26,8 @@ int exit_code(ErrorKind kind) {
 
 /// A descriptor that somebody closed would be given to the next file that is opened, and be written to as stdout.
 void fill_standard_descriptors() {
-  int fd = ::open("/dev/null", O_RDWR);
-  while (fd >= 0 && fd <= 2) fd = ::open("/dev/null", O_RDWR);
+  int fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  while (fd >= 0 && fd <= 2) fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   if (fd >= 0) ::close(fd);
 }
 

@@ -45,10 +45,8 @@ const std::vector<std::string> queries = {
     "\x1b[>c",
     "\x1b[>0c",
     "\x1b[=c",
-    "\x9b"
-    "c",
-    "\xc2\x9b"
-    "c",  // DA1, DA2, DA3
+    "\233c",
+    "\xc2\233c",  // DA1, DA2, DA3
     "\x1b[5n",
     "\x1b[6n",
     "\x1b[?6n",
@@ -97,8 +95,7 @@ const std::vector<std::string> queries = {
     "\x1b]60\a",
     "\x1b]1337;ReportCellSize\a",
     "\x1b]1337;ReportVariable=bmFtZQ==\a",
-    "\xc2\x9d"
-    "10;?\xc2\x9c",
+    "\xc2\23510;?\xc2\x9c",
     "\x1b]10;?\xc2\x9c",
     "\x1b_Ga=q,i=31,s=1,v=1,t=d,f=24;AAAA\x1b\\",
     "\x1b_Gi=3,a=T,f=100;AAAA\x1b\\",  // kitty: asks, or answers OK
@@ -109,13 +106,10 @@ const std::vector<std::string> harmless = {
     "\t\b\a\x0e\x0f",
     "\x1b(B",
     "\x1b#8",
-    "\x1b"
-    "7\x1b"
-    "8",
+    "\0337\0338",
     "\x1b=",
     "\x1b>",
-    "\x1b"
-    "c",
+    "\033c",
     "\x1b %G",
     "\x1b[31m",
     "\x1b[1;5H",
@@ -158,8 +152,7 @@ const std::vector<std::string> harmless = {
     "\xc2\xa9",
     "\xe2\x94\x80\xe2\x9b\x84",
     "\xf0\x9f\x9b\x9a",
-    "\xc3\x9b"
-    "c",
+    "\xc3\233c",
     "\xc5\x9a",
     "\xff\xfe\x80\x81\x90\x9d",
 };
@@ -183,22 +176,12 @@ TEST(QueryFilter, SequencesInARowAreJudgedEachForItself) {
 }
 
 TEST(QueryFilter, ControlsInsideAQueryAreStillObeyed) {
-  expect_at_every_cut(
-      "a\x1b[\n\r0\bc\x1b[\x05"
-      "cz",
-      "a\n\r\bz");
-  expect_at_every_cut(
-      "a\x1b[3\x05"
-      "1mz",
-      "a\x1b[31mz");
+  expect_at_every_cut("a\x1b[\n\r0\bc\x1b[\005cz", "a\n\r\bz");
+  expect_at_every_cut("a\x1b[3\0051mz", "a\x1b[31mz");
 }
 
 TEST(QueryFilter, ASequenceBrokenOffIsNone) {
-  expect_at_every_cut(
-      "\x1b[\x18"
-      "c",
-      "\x1b[\x18"
-      "c");
+  expect_at_every_cut("\x1b[\030c", "\x1b[\030c");
   expect_at_every_cut("\x1b[\x1b[31m", "\x1b[31m");
   expect_at_every_cut("\x1b[\x1b[c!", "!");
   expect_at_every_cut("\x1b]10;?\x18z", "\x18z");
@@ -208,9 +191,7 @@ TEST(QueryFilter, ASequenceBrokenOffIsNone) {
 
 TEST(QueryFilter, WhatIsLeftNeverJoinsIntoAQuery) {
   for (const std::string& query : queries) {
-    std::string left = filtered("\xc2" + query +
-                                "\x9d"
-                                "10;?\a");
+    std::string left = filtered("\xc2" + query + "\23510;?\a");
     EXPECT_EQ(filtered(left), left) << testing::PrintToString(query);
     EXPECT_EQ(left.find("\xc2\x9d"), std::string::npos) << testing::PrintToString(query);
   }
@@ -227,8 +208,8 @@ TEST(QueryFilter, AnEndlessSequenceCostsNoMoreThanItsLimit) {
 
 TEST(QueryFilter, LongImagesTitlesAndLinksPass) {
   std::string much(QueryFilter::longest_sequence * 3, 'A');
-  for (std::string text :
-       {"\x1b]1337;File=:" + much + "\a!", "\x1bPq" + much + "\x1b\\!", "\x1b_Ga=T;" + much + "\x1b\\!", "\x1b]0;" + much + "\a!"}) {
+  for (const std::string& text : std::vector<std::string>{"\x1b]1337;File=:" + much + "\a!", "\x1bPq" + much + "\x1b\\!",
+                                                          "\x1b_Ga=T;" + much + "\x1b\\!", "\x1b]0;" + much + "\a!"}) {
     EXPECT_EQ(filtered(text), text);
   }
 }
