@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-# ctest: timeout=300 sanitised=while_starting
+# ctest: timeout=300 serial
 """Holder and keeper are SIGKILLed hundreds of times, at random moments of a guest's flood, also before they have come up: no byte of the line
 is lost or doubled, in the journal and for a client that was attached all the time; no boot is missed or counted twice; the monitor never
 notices. And a VM whose keeper is killed while it starts ends running or not at all, with one monitor or none."""
 import http.client
 import os
 import random
-import signal
 import socket
 import subprocess
 import time
@@ -14,6 +13,7 @@ import time
 import pytest
 
 from host import BARE, BIN, QEMU, monitors, wait_until
+from killing import Keepers, kill, programs
 from lines import Checker
 
 random.seed(os.environ.get('VMLINE_TEST_SEED'))
@@ -26,36 +26,6 @@ def few_or_many():
             yield pytest.param(*parameter.values, 1.0, id=parameter.id)
         elif parameter.id in ('cloud-hypervisor', 'cloud-hypervisor-53.0', 'cloud-hypervisor-default'):
             yield pytest.param(*parameter.values, 0.2, id=parameter.id, marks=parameter.marks)
-
-
-def programs(host, *names):
-    """Pids of the processes of this host that run one of these programs (a child that has not executed anything yet counts as its parent)."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir('/proc')):
-        try:
-            with open(f'/proc/{pid}/cmdline', 'rb') as file:
-                words = file.read().decode(errors='replace').split('\0')
-        except OSError:
-            continue
-        if os.path.basename(words[0]) in names and any(host.root in word for word in words):
-            found.append(int(pid))
-    return found
-
-
-def children(pid):
-    try:
-        with open(f'/proc/{pid}/task/{pid}/children') as file:
-            return [int(child) for child in file.read().split()]
-    except OSError:
-        return []
-
-
-def kill(pid):
-    try:
-        os.kill(pid, signal.SIGKILL)
-        return True
-    except ProcessLookupError:
-        return False
 
 
 def kill_all_of_ours(host):
@@ -114,20 +84,16 @@ class Flood:
 @pytest.mark.parametrize('arguments,share', few_or_many())
 def test_keeper_killed_500_times_in_a_flood(host, arguments, share):
     flood = Flood(host, arguments)
-    holder = flood.vm.info()['holder']['pid']
-    kills, last = 0, 0
+    keepers, kills = Keepers(host, flood.vm), 0
     while kills < 500 * share:
         if random.random() < 0.3:  # it has come up, and may be anywhere in its work
             flood.vm.info()
-        # One that comes up: its pid is there before its first instruction.
-        keeper = wait_until(lambda: [pid for pid in children(holder) if pid not in (flood.monitor, last)], what='the next keeper')[0]
+        keeper = keepers.next()
         pause()
-        if kill(keeper):
-            kills, last = kills + 1, keeper
+        kills += kill(keeper)
     flood.told(kills)
     flood.end()
     assert flood.vm.info()['keeper']['restarts'] > 0.25 * kills
-    assert flood.vm.info()['holder'] == {'pid': holder, 'restarts': 0}
 
 
 @pytest.mark.parametrize('arguments,share', few_or_many())
@@ -321,10 +287,10 @@ def test_an_idle_guests_last_words_arrive_whoever_is_killed(host):
     vm = host.run('a', *QEMU)
     client = vm.client()
     client.wait_for(b'READY')
-    holder, monitor = vm.info()['holder']['pid'], vm.info()['monitor']['pid']
+    keepers = Keepers(host, vm)
     with open(os.open(vm.run_dir + '/serial0.in', os.O_WRONLY | os.O_NONBLOCK), 'wb', buffering=0) as fifo:
         for round in range(1, 61):
-            keeper = wait_until(lambda: [pid for pid in children(holder) if pid != monitor], what='the next keeper')[0]
+            keeper = keepers.next()
             fifo.write(b'n')
             time.sleep(random.random() * 0.012)
             kill(keeper)

@@ -4,43 +4,15 @@
 it, no offset moves, and index and API say to the byte what is still there and what is not."""
 import os
 import random
-import signal
-import threading
 import time
 
 from host import QEMU, wait_until
+from killing import Killer
 from lines import Checker
 from stream import Copy
 
 random.seed(os.environ.get('VMLINE_TEST_SEED'))
 SPOOL = 256 << 10
-
-
-class Killer:
-    """SIGKILLs the keepers of a VM, one after the other, at random moments, also while they come up."""
-
-    def __init__(self, vm):
-        self.kills, self._stop = 0, threading.Event()
-        holder, self._monitor = vm.info()['holder']['pid'], vm.info()['monitor']['pid']
-        self._children = f'/proc/{holder}/task/{holder}/children'
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self):
-        last = 0
-        while not self._stop.wait(random.random() * 0.05):
-            with open(self._children) as file:
-                for pid in [int(word) for word in file.read().split() if int(word) not in (self._monitor, last)]:
-                    try:
-                        os.kill(pid, signal.SIGKILL)
-                        self.kills, last = self.kills + 1, pid
-                    except ProcessLookupError:
-                        pass
-
-    def end(self):
-        self._stop.set()
-        self._thread.join()
-        return self.kills
 
 
 class Flood:
@@ -143,7 +115,7 @@ def test_truncated_50_times_in_a_flood(host):
 
 def test_truncated_50_times_while_the_keeper_is_killed(host):
     flood = Flood(host)
-    killer = Killer(flood.vm)
+    killer = Killer(host, flood.vm)
     truncate_50_times(flood)
     kills = killer.end()
     whole, log = check_end(flood)
@@ -204,7 +176,7 @@ def gone(flood, act):
 def test_a_log_that_is_renamed_or_deleted_is_begun_anew_where_the_old_one_ends(host):
     flood = Flood(host)
     olds = [gone(flood, lambda path: os.rename(path, path + '.1')), gone(flood, os.unlink)]
-    killer = Killer(flood.vm)
+    killer = Killer(host, flood.vm)
     olds += [gone(flood, lambda path: os.rename(path, path + '.2')), gone(flood, os.unlink)]
     kills = killer.end()
     flood.logged(SPOOL + 64_000)
