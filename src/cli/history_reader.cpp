@@ -37,7 +37,7 @@ Result<Range> find_boot(const std::vector<BootPlace>& boots, std::int64_t number
     std::string known = boots.empty() ? "none is known" : fmt::format("known are {} to {}", boots.front().number, boots.back().number);
     return fail(fmt::format("{}: there is no boot {}; {}", title, number, known), ErrorKind::not_found);
   }
-  return Range{boots[index].offset, index + 1 < boots.size() ? boots[index + 1].offset : end};
+  return Range{boots[index].offset_low, index + 1 < boots.size() ? boots[index + 1].offset : end};
 }
 
 Result<HistoryReader> HistoryReader::open(const os::Places& places, const std::string& name, const std::string& line) {
@@ -54,7 +54,7 @@ Result<HistoryReader> HistoryReader::open(const os::Places& places, const std::s
 
 Result<Range> HistoryReader::boot(std::int64_t number) const {
   std::vector<BootPlace> boots;
-  for (const line::Boot& boot : journal_.boots()) boots.push_back({boot.number, boot.offset});
+  for (const line::Boot& boot : journal_.boots()) boots.push_back({boot.number, boot.offset, boot.offset_low});
   return find_boot(boots, number, end(), title_);
 }
 

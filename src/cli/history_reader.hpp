@@ -33,10 +33,12 @@ class HistoryReader {
   std::string title_;  ///< "web1/serial0"
 };
 
-/// Which of `boots` (their numbers and offsets, in order) is meant, and where it ends: where the next begins, else at `end`.
+/// Which of `boots` (in order) is meant, and where it ends: where the next begins, else at `end`. Where the places are not exact, all that
+/// may be the boot's is: from the earliest place where it can have begun.
 struct BootPlace {
   std::uint64_t number = 0;
   Offset offset = 0;
+  Offset offset_low = 0;
 };
 [[nodiscard]] Result<Range> find_boot(const std::vector<BootPlace>& boots, std::int64_t number, Offset end, const std::string& title);
 

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
+#include <thread>
 
 #include "cli/commands.hpp"
+#include "cli/connection.hpp"
 #include "cli/fields.hpp"
 #include "cli/history_reader.hpp"
 #include "cli/line_stream.hpp"
@@ -21,17 +23,23 @@ using namespace std::chrono_literals;
 /// A guest's bytes as they are, or as plain text with boots and gaps between them on a terminal.
 class LogPrinter {
  public:
-  LogPrinter(bool as_text, Offset end) : as_text_(as_text), end_(end), style_(style_of(STDOUT_FILENO)) {}
+  explicit LogPrinter(bool as_text) : as_text_(as_text), style_(style_of(STDOUT_FILENO)) {}
+
+  void stop_at(Offset end) { end_ = end; }
+  /// The offset behind what was printed; none where nothing was.
+  [[nodiscard]] std::optional<Offset> reached() const { return reached_; }
 
   /// False when all that was asked for is there.
   bool take(const LineMessage& message) {
     if (const auto* bytes = std::get_if<LineBytes>(&message)) {
       if (bytes->offset >= end_) return false;
+      reached_ = bytes->offset + bytes->data.size();
       show(std::string_view(bytes->data).substr(0, std::min<std::uint64_t>(bytes->data.size(), end_ - bytes->offset)));
-      return bytes->offset + bytes->data.size() < end_;
+      return *reached_ < end_;
     }
     if (const auto* boot = std::get_if<LineBoot>(&message)) {
       if (boot->offset >= end_) return false;
+      if (std::exchange(boot_, std::max(boot_, boot->number)) >= boot->number) return true;
       if (as_text_) tell(notice(*boot));
     }
     if (const auto* gap = std::get_if<LineGap>(&message)) {
@@ -63,19 +71,26 @@ class LogPrinter {
   }
 
   bool as_text_;
-  Offset end_;
+  Offset end_ = UINT64_MAX;
+  std::optional<Offset> reached_;
+  std::uint64_t boot_ = 0;  ///< the newest that was told
   Style style_;
   PlainText text_;
   bool at_line_begin_ = true;
 };
 
-asio::awaitable<Result<>> print_stream(LineStream& stream, LogPrinter& printer, bool follow) {
+enum class Ended {
+  as_asked,
+  with_the_vm,  ///< what was not handed out by then stands in the journal
+};
+
+asio::awaitable<Result<Ended>> print_stream(LineStream& stream, LogPrinter& printer, bool follow) {
   while (true) {
     auto message = co_await stream.next();
     if (!message) co_return std::unexpected(message.error());
-    if (std::holds_alternative<LineClosing>(*message)) co_return Result<>();
-    if (std::holds_alternative<LineReplayEnded>(*message) && !follow) co_return Result<>();
-    if (!printer.take(*message)) co_return Result<>();
+    if (std::holds_alternative<LineClosing>(*message)) co_return Ended::with_the_vm;
+    if (std::holds_alternative<LineReplayEnded>(*message) && !follow) co_return Ended::as_asked;
+    if (!printer.take(*message)) co_return Ended::as_asked;
   }
 }
 
@@ -83,58 +98,85 @@ Result<Range> boot_of_running(const Context& context, const LineName& name, cons
   TRY_ASSIGN(json::value answer, context.finder.client(name.vm).get(fmt::format("/v1/lines/{}/boots", line), 30s));
   std::vector<BootPlace> boots;
   if (answer.is_object()) {
-    for (const json::object& boot : objects_field(answer.get_object(), "boots"))
-      boots.push_back({number_field(boot, "boot"), number_field(boot, "offset")});
+    for (const json::object& boot : objects_field(answer.get_object(), "boots")) {
+      boots.push_back({number_field(boot, "boot"), number_field(boot, "offset"), number_field(boot, "offset_low")});
+    }
   }
   return find_boot(boots, number, UINT64_MAX, fmt::format("{}/{}", name.vm, line));
 }
 
-Result<> log_of_running(const Context& context, const LineName& name, const std::string& line, const LogsOptions& options, bool as_text) {
+Result<Ended> log_of_running(const Context& context, const LineName& name, const std::string& line, const LogsOptions& options,
+                             LogPrinter& printer) {
   std::string from = options.from.value_or("start");
-  Offset end = UINT64_MAX;
   if (options.boot) {
     TRY_ASSIGN(Range range, boot_of_running(context, name, line, *options.boot));
     from = std::to_string(range.begin);
-    end = range.end;
+    printer.stop_at(range.end);
   }
-  LogPrinter printer(as_text, end);
   asio::io_context loop(1);
   LineStream stream(loop, context.finder, {name.vm, line, from});
-  Result<> result;
-  asio::co_spawn(loop, print_stream(stream, printer, options.follow), [&](std::exception_ptr, Result<> done) {
-    result = std::move(done);
+  Result<Ended> result = Ended::as_asked;
+  asio::co_spawn(loop, print_stream(stream, printer, options.follow), [&](std::exception_ptr, Result<Ended> ended) {
+    result = std::move(ended);
     loop.stop();
   });
   loop.run();
-  printer.finish();
   return result;
 }
 
-Result<> log_of_stopped(const Context& context, const LineName& name, const LogsOptions& options, bool as_text) {
+/// What the printer has not printed yet.
+Result<> log_of_stopped(const Context& context, const LineName& name, const LogsOptions& options, LogPrinter& printer) {
   TRY_ASSIGN(HistoryReader history, HistoryReader::open(context.places, name.vm, name.line));
   Range range{0, history.end()};
   if (options.boot) {
     TRY_ASSIGN(range, history.boot(*options.boot));
-  } else {
+  } else if (!printer.reached()) {
     TRY_ASSIGN(range.begin, history.resolve(options.from.value_or("start")));
   }
-  LogPrinter printer(as_text, range.end);
-  TRY(history.read(range, [&](const LineMessage& message) { return printer.take(message); }));
-  printer.finish();
-  return {};
+  printer.stop_at(range.end);
+  range.begin = std::max(range.begin, printer.reached().value_or(0));
+  return history.read(range, [&](const LineMessage& message) { return printer.take(message); });
+}
+
+/// As it is once keeper and holder, which answer a little longer than their VM lives, are gone: its journal is complete then.
+Result<FoundVm> find_at_its_end(const Context& context, const std::string& name, const os::CommandLock& lock) {
+  auto deadline = std::chrono::steady_clock::now() + 5s;
+  while (true) {
+    auto found = context.finder.find(name, &lock);
+    if (!found || !found->running()) return found;
+    std::string state = text_field(found->vm, "state");
+    bool ending = state == "stopping" || state == "stopped" || state == "failed";
+    if (!ending || std::chrono::steady_clock::now() >= deadline) return found;
+    std::this_thread::sleep_for(10ms);
+  }
+}
+
+Result<> print_log(const Context& context, const LineName& name, const LogsOptions& options, LogPrinter& printer) {
+  TRY_ASSIGN(FoundVm found, context.finder.find(name.vm));
+  if (!found.running()) return log_of_stopped(context, name, options, printer);
+  auto ended = log_of_running(context, name, line_of(name, found.vm), options, printer);
+  if (ended && *ended == Ended::as_asked) return {};
+  if (!ended && !is_lost_connection(ended.error())) return std::unexpected(ended.error());
+  // It stopped while it was asked.
+  TRY_ASSIGN(os::CommandLock lock, context.finder.lock(name.vm));
+  auto again = find_at_its_end(context, name.vm, lock);
+  bool stopped = again && !again->running();
+  if (ended && (printer.reached() || options.follow) && !stopped) return {};  // removed or started again: this was the end all the same
+  if (!again) return std::unexpected(again.error());
+  if (!stopped) return fail(fmt::format("{} was started again meanwhile; ask again", name.vm), ErrorKind::conflict);
+  auto rest = log_of_stopped(context, name, options, printer);
+  // A line without a journal was told for as long as there was somebody to ask.
+  return ended && printer.reached() ? Result<>() : rest;
 }
 
 }  // namespace
 
 Result<int> logs(const Context& context, const LogsOptions& options) {
   TRY_ASSIGN(LineName name, LineName::parse(options.line));
-  TRY_ASSIGN(FoundVm found, context.finder.find(name.vm));
-  bool as_text = !options.raw && ::isatty(STDOUT_FILENO);
-  if (found.running()) {
-    TRY(log_of_running(context, name, line_of(name, found.vm), options, as_text));
-  } else {
-    TRY(log_of_stopped(context, name, options, as_text));
-  }
+  LogPrinter printer(!options.raw && ::isatty(STDOUT_FILENO));
+  auto printed = print_log(context, name, options, printer);
+  printer.finish();
+  TRY(printed);
   return 0;
 }
 
