@@ -7,6 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 #include <cerrno>
 
 #include "os/fifo.hpp"
@@ -17,8 +19,9 @@ namespace {
 
 constexpr std::size_t pipe_bytes = 1u << 20;
 constexpr std::chrono::milliseconds refused_pause{1};
-/// A socket file that refuses for so many tries in a row is a stale one: wait for another to take its place.
+/// A socket file that refuses for so many tries in a row is likely a stale one.
 constexpr unsigned refused_most = 50;
+constexpr std::chrono::milliseconds stale_pause{250};
 
 }  // namespace
 
@@ -151,17 +154,23 @@ void DialUpstream::look() {
 
 void DialUpstream::dial() {
   if (shutting_down_ || socket_) return;
-  auto there = os::file_at(path_);
-  auto socket = os::connect_to(path_);
+  // Connected to by what was opened: when another socket takes the path's place in between, it is known which of them this one is. To take
+  // it for the other would be to dial twice, and what the guest says at its start would go to the first connection.
+  UniqueFd file(::open(path_.c_str(), O_PATH | O_CLOEXEC));
+  if (!file) return;  // absent: inotify tells
+  std::string opened = fmt::format("/proc/self/fd/{}", file.get());
+  auto there = os::file_at(opened);
+  auto socket = os::connect_to(opened);
   if (socket) {
     refused_ = 0;
     connected_to_ = there;
     return adopt(std::move(*socket), had_one_);
   }
   int error = socket.error().number();
-  // Bound and not listening yet, or more clients than it has accepted: once more in a moment. Absent: inotify tells.
-  if ((error == ECONNREFUSED || error == EAGAIN) && ++refused_ < refused_most) {
-    retry_.expires_after(refused_pause);
+  // Bound and not listening yet, which nothing tells of, or more clients than it has accepted: once more in a moment; more seldom where it
+  // looks like a stale one, for which inotify tells when another takes its place.
+  if (error == ECONNREFUSED || error == EAGAIN) {
+    retry_.expires_after(++refused_ < refused_most ? refused_pause : stale_pause);
     retry_.async_wait([this](boost::system::error_code failed) {
       if (!failed) dial();
     });
