@@ -18,9 +18,12 @@ namespace {
 std::string entry(std::string_view label, std::string_view text) { return fmt::format("{:<9} {}\n", label, text); }
 
 std::string describe_process(const json::object& process) {
-  return fmt::format("pid {}{}{}, restarted {} times", number_field(process, "pid"),
-                     text_field(process, "version").empty() ? "" : ", version ", text_field(process, "version"),
-                     number_field(process, "restarts"));
+  std::string version = text_field(process, "version");
+  std::uint64_t restarts = number_field(process, "restarts");
+  return fmt::format("pid {}{}{}{}", number_field(process, "pid"), version.empty() ? "" : ", version ", version,
+                     restarts == 0   ? ""
+                     : restarts == 1 ? ", restarted once"
+                                     : fmt::format(", restarted {} times", restarts));
 }
 
 std::string describe_line(const json::object& line, bool running) {
