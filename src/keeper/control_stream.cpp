@@ -2,6 +2,8 @@
 // What the monitor says of itself; see control_stream.hpp.
 #include "keeper/control_stream.hpp"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <array>
 
@@ -33,6 +35,11 @@ void ControlStream::drain() {
     if (!moved || *moved == 0) return;  // a full tmpfs: the FIFO keeps it, and the next event wakes us again
     handle();
   }
+}
+
+bool ControlStream::more() const {
+  pollfd now{fifo_.get(), POLLIN, 0};
+  return fed_ < spool_.head() || ::poll(&now, 1, 0) != 0;
 }
 
 void ControlStream::handle() {

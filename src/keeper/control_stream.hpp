@@ -29,6 +29,8 @@ class ControlStream {
   void run();
   /// Handles what is there now: after the monitor's end.
   void drain();
+  /// Whether the monitor has said more than what is being handled.
+  [[nodiscard]] bool more() const;
   [[nodiscard]] Offset handled() const { return handled_; }
 
  private:

@@ -149,7 +149,8 @@ void Line::take_over(const std::string& name, UniqueFd connection, UniqueFd curs
   raw_.take_over(name, std::move(connection), std::move(cursor));
 }
 
-line::Boot Line::begin_boot(std::uint64_t number, const std::string& cause, Time now, std::optional<Time> at) {
+line::Boot Line::begin_boot(std::uint64_t number, const std::string& cause, Time now, std::optional<Time> at,
+                           const std::function<bool()>& not_yet) {
   // The head when the event happened, as far as it was noted: bytes moved since may be of the new boot already.
   Offset before = spool_.head();
   if (at) {
@@ -159,7 +160,7 @@ line::Boot Line::begin_boot(std::uint64_t number, const std::string& cause, Time
   pump_.drain();
   line::Boot boot{.number = number, .offset = spool_.head(), .offset_low = spool_.head(), .time = at.value_or(now), .cause = cause};
   // A monitor takes some milliseconds from its reset to the first new byte: who was here by then has the exact place.
-  if (at && now - *at > 4ms) boot.offset_low = before;
+  if (at && now - *at > 4ms && !(not_yet && not_yet())) boot.offset_low = before;
   record_boot(boot);
   return boot;
 }

@@ -56,7 +56,9 @@ class Line : public LineService {
 
   /// A boot begins about here: what was pumped before `at` belongs to the one before. Drains the upstream first, which gives the exact
   /// place as long as we are quicker than the monitor; else the boot says between which offsets it begins.
-  line::Boot begin_boot(std::uint64_t number, const std::string& cause, Time now, std::optional<Time> at);
+  /// `not_yet` looks, once the upstream has been read, whether the new boot cannot have sent anything yet.
+  line::Boot begin_boot(std::uint64_t number, const std::string& cause, Time now, std::optional<Time> at,
+                        const std::function<bool()>& not_yet = nullptr);
   /// The same for a line that is not there from the first boot on, or for the first one: exactly at the head.
   void record_boot(const line::Boot& boot);
 

@@ -57,13 +57,15 @@ void Vm::report(json::object message) {
   }
 }
 
-void Vm::begin_boot(const std::string& cause, std::optional<Time> at) {
+void Vm::begin_boot(const std::string& cause, std::optional<Time> at, bool newest) {
   ++state_.boot;
   state_.boot_begun = true;
   auto now = std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
+  // Cloud Hypervisor says `rebooted` once it lets the new boot run.
+  auto not_yet = [&] { return newest && spec_.driver == api::DriverKind::cloud_hypervisor && control_ && !control_->more(); };
   for (auto& line : lines_) {
     if (line->spec().name.empty()) continue;
-    state_.last_boots[line->spec().name] = line->begin_boot(state_.boot, cause, now, at);
+    state_.last_boots[line->spec().name] = line->begin_boot(state_.boot, cause, now, at, not_yet);
   }
   save();
   changed_.notify();
@@ -88,7 +90,7 @@ void Vm::monitor_events(const std::vector<vmm::MonitorEvent>& events) {
     json::object details{{"text", event.text}};
     events_->add("monitor", details, event.at);
     if (event.begins_boot && !is_same_boot(event.at)) {
-      begin_boot(busy_ == "reset" || busy_ == "reboot" ? "reset" : "guest reboot", event.at);
+      begin_boot(busy_ == "reset" || busy_ == "reboot" ? "reset" : "guest reboot", event.at, &event == &events.back());
       if (state_.state == "ready") set_state("running", "the guest rebooted");
     } else if (event.kind == vmm::MonitorEvent::Kind::paused && (state_.state == "running" || state_.state == "ready")) {
       set_state("paused", "");

@@ -58,7 +58,7 @@ class Vm : public VmService {
   void report(json::object message);
   void monitor_events(const std::vector<vmm::MonitorEvent>& events);
   bool is_same_boot(std::optional<Time> at);
-  void begin_boot(const std::string& cause, std::optional<Time> at);
+  void begin_boot(const std::string& cause, std::optional<Time> at, bool newest = false);
   [[nodiscard]] std::string run_path(std::string_view file) const;
 
   // vm_start.cpp

@@ -225,8 +225,8 @@ void Vm::make_monitor() {
   if (!control_out_) return;
   auto spool = os::Spool::open(parts_.memory_dir, "control", 0);
   if (!spool) return parts_.log.error(spool.error().sentence());
-  // Cloud Hypervisor says `rebooting` up to 0.6 ms before it has stopped a guest that was reset from outside, and takes 5 ms to the first byte
-  // of the next boot: between the two is the boot's exact place.
+  // Cloud Hypervisor says `rebooting` before it has stopped a guest that was reset from outside (0.6 ms, longer on a busy host), and takes
+  // 5 ms to the first byte of the next boot: between the two is the boot's exact place.
   std::chrono::microseconds settle{spec_.driver == api::DriverKind::cloud_hypervisor ? 1500 : 0};
   control_ = std::make_unique<ControlStream>(parts_.loop, std::move(*spool), std::move(control_out_), state_.control_handled, settle);
   control_->on_bytes = [this](std::span<const std::byte> bytes, Offset end) {
