@@ -124,6 +124,10 @@ asio::awaitable<bool> Vm::monitor_ended() {
 }
 
 void Vm::clean_up(bool keep_memory) {
+  // What we listened on for the monitor lies where the user said; where somebody else listens there, we never did.
+  for (const vmm::LinePlan& line : plan_.lines) {
+    if (held_.contains("listen-upstream:" + line.name)) (void)os::remove_file(line.socket_path);
+  }
   // The holder's lock lies in it and goes with it: whoever starts this VM next makes the folder anew.
   if (run_dir_ != parts_.memory_dir) (void)os::remove_tree(run_dir_);
   if (!keep_memory) (void)os::remove_tree(parts_.memory_dir);
@@ -263,7 +267,7 @@ asio::awaitable<void> Vm::run(HolderLink::Inheritance inheritance) {
     bool again = false;
     if (plan_.processes.empty()) {
       if (state_.wanted != "stopped") continue;
-      for (auto& line : lines_) co_await line->drain();
+      for (auto& line : lines_) co_await line->take_leave(1s);
       set_state("stopped", state_.stop_reason);
     } else if (!monitor_is_up_) {
       again = co_await monitor_ended();

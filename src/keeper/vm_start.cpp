@@ -222,6 +222,7 @@ void Vm::make_monitor() {
                                .control_in = control_in_.get(),
                                .id_prefix = fmt::format("{}-{}", ::getpid(), state_.keepers),
                                .started = state_.monitor_started});
+  if (!monitor_is_up_ && !plan_.processes.empty()) monitor_->ended();
   if (!control_out_) return;
   auto spool = os::Spool::open(parts_.memory_dir, "control", 0);
   if (!spool) return parts_.log.error(spool.error().sentence());
@@ -252,6 +253,7 @@ void Vm::watch_monitor(pid_t pid, UniqueFd pidfd) {
   monitor_watch_ = std::make_unique<Watch>(parts_.loop, monitor_pidfd_.get());
   monitor_watch_->wait(Watch::For::read, [this] {
     monitor_is_up_ = false;
+    if (monitor_) monitor_->ended();
     changed_.notify();
   });
 }
@@ -355,7 +357,13 @@ Result<> Vm::listen_for(Line& line, const vmm::LinePlan& plan) {
 void Vm::connect_socket(Line& line, std::unique_ptr<SocketUpstream> upstream) {
   // A monitor of ours tells its reboots itself.
   if (plan_.processes.empty()) {
-    upstream->on_reconnected = [this] { begin_boot("the monitor came again", std::nullopt); };
+    upstream->on_reconnected = [this, &line] {
+      constexpr const char* cause = "the monitor came again";
+      // The socket of one that is being killed can still be connected to, for nothing: a connection that brought no byte was no boot.
+      auto last = state_.last_boots.find(line.spec().name);
+      if (last != state_.last_boots.end() && last->second.cause == cause && last->second.offset == line.head()) return;
+      begin_boot(cause, std::nullopt);
+    };
   }
   line.connect(std::move(upstream), [this] { changed_.notify(); });
   parts_.holder.allow_pump(line.spec().name, line.spec().backlog, line.spec().stall_limit);
