@@ -12,12 +12,13 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 
 import pytest
 
 from host import BARE, RawClient, cloud_hypervisors, kvm_reason, wait_until
-from lines import Checker
+from lines import Checker, LineError
 
 REBOOTS = 20
 KILLS = 100
@@ -70,9 +71,9 @@ def foreign(host):
     def make(*what, **how):
         made.append(Foreign(host, *what, **how))
         return made[-1]
+    make.end_all = lambda: [one.kill() for one in made]
     yield make
-    for one in made:
-        one.kill()
+    make.end_all()
 
 
 def upstream(vm):
@@ -103,9 +104,45 @@ def boots_of(vm):
 
 # -- a socket that the monitor listens on
 
+class Stutter:
+    """How long this machine keeps a process that wants to run from running."""
+
+    def __enter__(self):
+        self.longest, self.over = 0.0, False
+        self.thread = threading.Thread(target=self._look, daemon=True)
+        self.thread.start()
+        return self
+
+    def _look(self):
+        while not self.over:
+            before = time.monotonic()
+            time.sleep(0.001)
+            self.longest = max(self.longest, time.monotonic() - before - 0.001)
+
+    def __exit__(self, *_):
+        self.over = True
+        self.thread.join()
+
+
 @pytest.mark.parametrize('monitor', serial_servers())
 def test_every_boot_of_twenty_is_whole(host, foreign, monitor):
+    for attempt in range(6):
+        with Stutter() as stutter:
+            try:
+                return twenty_boots(host, foreign, monitor)
+            except LineError as error:
+                foreign.end_all()
+                # The monitor's socket has room for 9 ms of what this guest says, and its reboot waits for nobody.
+                if stutter.longest < 0.005 or attempt == 5:
+                    raise AssertionError(f'lost, the longest stutter being {1000 * stutter.longest:.1f} ms') from error
+        host.vmline('rm', '--force', 'k')
+
+
+def twenty_boots(host, foreign, monitor):
     other = foreign(monitor)
+    for stale in (other.path, other.api):
+        if os.path.exists(stale):
+            os.unlink(stale)
     host.vmline('keep', 'k', '--connect', other.path)
     vm = host.vm('k')
     client = vm.client()
@@ -123,6 +160,7 @@ def test_every_boot_of_twenty_is_whole(host, foreign, monitor):
         assert {boot['cause'] for boot in boots_of(vm)[1:]} == {'the monitor came again'}
     host.vmline('stop', 'k')
     assert other.process.poll() is None
+    other.kill()
 
 
 @pytest.mark.parametrize('monitor', serial_servers())
@@ -132,7 +170,9 @@ def test_the_console_takes_input_after_a_hundred_keeper_kills(host, foreign, mon
     vm = host.vm('k')
     other.start()
     client = vm.client()
-    client.wait_for(b'READY')
+    wait_for_upstream(vm, 'open')
+    wait_until(lambda: client.type(b'?') or b'STATUS' in client.data, what='a guest that answers')
+    client.settle()
     for kill in range(KILLS):
         if kill % 10 == 0:
             client.type(b'f' if kill % 20 == 0 else b's')
@@ -146,8 +186,9 @@ def test_the_console_takes_input_after_a_hundred_keeper_kills(host, foreign, mon
         at = client.wait_for(b'ECHO after %d' % n, start=at)
     client.type(b'r')
     client.wait_for(b'READY', start=at)
-    checker = exactly(vm, client)
-    assert checker.boots == 2 and vm.info()['keeper']['restarts'] >= KILLS
+    # What it said before its monitor took the connection is not here: old monitors drop it.
+    checker = exactly(vm, client, midstream=True)
+    assert checker.boots >= 1 and vm.info()['keeper']['restarts'] >= KILLS
     assert vm.line()['gaps'] == 0
 
 
