@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 # ctest: sanitised
 """The processes of a VM outlive the keepers that asked for them; their ends are told to every keeper until they are forgotten."""
+import errno
 import os
 import select
 import signal
 import subprocess
+import time
 
 from fake_keeper import PATH, memfd, start_record
 from holder_setup import alive, directory, holder, holders, start, until  # noqa: F811
@@ -69,7 +71,7 @@ def test_a_start_that_is_under_way_when_its_keeper_dies_is_told_to_the_next(hold
     os.close(writer)
 
 
-def test_a_child_that_hangs_before_its_exec_does_not_keep_the_lock(holder, holders, directory):
+def test_a_child_that_hangs_before_its_exec_ends_with_its_holder_and_keeps_no_lock(holder, holders, directory):
     keeper = holder.greeted()
     os.mkfifo(directory + "/slow")
     keeper.send("start", "monitor", fd=memfd(start_record(["/bin/true"], actions=[(PATH, 0, os.O_RDONLY, directory + "/slow")])), id=77)
@@ -80,7 +82,16 @@ def test_a_child_that_hangs_before_its_exec_does_not_keep_the_lock(holder, holde
     os.unlink(directory + "/lend")
     again = holders()
     assert again.greeted().ready.b == 0
-    os.close(os.open(directory + "/slow", os.O_WRONLY))
+    # Nobody could know of it: it has not written who it is. So it has ended with its holder, and nobody waits for the FIFO any more.
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            os.close(os.open(directory + "/slow", os.O_WRONLY | os.O_NONBLOCK))
+        except OSError as error:
+            assert error.errno == errno.ENXIO
+            break
+        assert time.monotonic() < deadline, "it has outlived its holder"
+        time.sleep(0.005)
 
 
 def test_a_process_that_somebody_else_started_is_watched(holder):
