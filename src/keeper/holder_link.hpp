@@ -104,6 +104,7 @@ class HolderLink {
     UniqueFd descriptor;
   };
 
+  static wire::holder::Message message_of(wire::holder::Type type, const std::string& name, std::int64_t a = 0, std::int64_t b = 0);
   void request(wire::holder::Message message, int fd, Done done, Started started = nullptr, std::string identity = {});
   void send(const wire::holder::Message& message, int fd);
   void flush();

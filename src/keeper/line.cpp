@@ -241,7 +241,7 @@ Result<std::unique_ptr<Stream>> Line::open(const StreamRequest& request) {
         return fail(boots_.empty() ? "no boot is known yet" : fmt::format("there is no such boot: known are {} to {}", boots_.front().number, boots_.back().number),
                     ErrorKind::not_found);
       }
-      start = boot->offset;
+      start = boot->offset_low;  // where its place is not exact, better some bytes of the boot before than none of its first
     }
   }
   auto stream = std::make_unique<LineStream>(*this, request, start);

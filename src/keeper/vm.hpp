@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of one VM: started from its spec, taken up again by a later keeper at whatever point the last one was killed, stopped step by
 // step, restarted as its policy says, ended. Each decision is in RuntimeState before it is acted upon, and each act can be done again.
-// vm.cpp has its state and events, vm_start.cpp its beginning, vm_commands.cpp its commands, vm_end.cpp the monitor's end and its own.
+// vm.cpp has its state and events, vm_start.cpp its beginning, vm_lines.cpp its lines, vm_commands.cpp its commands, vm_end.cpp the monitor's end and its own.
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
@@ -65,6 +65,16 @@ class Vm : public VmService {
   asio::awaitable<Result<>> begin();
   asio::awaitable<Result<>> take_up();
   Result<> load_spec(const std::string& path);
+  asio::awaitable<Result<>> all_held();
+  asio::awaitable<Result<>> start_monitor();
+  asio::awaitable<Result<>> boot_guest();
+  asio::awaitable<Result<>> start_again();
+  static std::vector<std::string> process_environment();
+  void make_monitor();
+  void watch_monitor(pid_t pid, UniqueFd pidfd);
+  UniqueFd inherited(const std::string& name);
+
+  // vm_lines.cpp
   asio::awaitable<Result<>> make_lines(bool anew);
   Result<> make_listeners();
   void watch_accepts(const std::string& name);
@@ -74,15 +84,7 @@ class Vm : public VmService {
   Result<> listen_for(Line& line, const vmm::LinePlan& plan);
   void connect_socket(Line& line, std::unique_ptr<SocketUpstream> upstream);
   KeptSocket kept_socket(const std::string& line);
-  asio::awaitable<Result<>> all_held();
-  asio::awaitable<Result<>> start_monitor();
-  asio::awaitable<Result<>> boot_guest();
   asio::awaitable<Result<>> dial_lines();
-  asio::awaitable<Result<>> start_again();
-  static std::vector<std::string> process_environment();
-  void make_monitor();
-  void watch_monitor(pid_t pid, UniqueFd pidfd);
-  UniqueFd inherited(const std::string& name);
 
   // vm_commands.cpp
   asio::awaitable<Result<json::object>> stop(json::object arguments, bool kill);
