@@ -14,7 +14,8 @@ namespace vmline {
 
 }  // namespace vmline
 
-#define CHECK(expression) \
-  do {                    \
-    if (!(expression)) [[unlikely]] ::vmline::check_failed(#expression, __FILE__, __LINE__); \
+#define CHECK(expression)                                      \
+  do {                                                         \
+    if (!(expression)) [[unlikely]]                            \
+      ::vmline::check_failed(#expression, __FILE__, __LINE__); \
   } while (false)

@@ -53,17 +53,18 @@ using Result = std::expected<T, Error>;
 }  // namespace vmline
 
 /// Hands an error on to the caller, or goes on: `TRY(write_all(...));`
-#define TRY(expression)                                                          \
-  do {                                                                           \
-    if (auto try_result_ = (expression); !try_result_) [[unlikely]]              \
-      return std::unexpected(std::move(try_result_).error());                    \
+#define TRY(expression)                                             \
+  do {                                                              \
+    if (auto try_result_ = (expression); !try_result_) [[unlikely]] \
+      return std::unexpected(std::move(try_result_).error());       \
   } while (false)
 
 #define VMLINE_JOIN_(a, b) a##b
 #define VMLINE_JOIN(a, b) VMLINE_JOIN_(a, b)
 /// Hands an error on, or takes the value: `TRY_ASSIGN(auto file, open_file(...));`
 #define TRY_ASSIGN(target, expression) VMLINE_TRY_ASSIGN_(target, expression, VMLINE_JOIN(try_value_, __LINE__))
-#define VMLINE_TRY_ASSIGN_(target, expression, name)                    \
-  auto name = (expression);                                             \
-  if (!name) [[unlikely]] return std::unexpected(std::move(name).error()); \
+#define VMLINE_TRY_ASSIGN_(target, expression, name) \
+  auto name = (expression);                          \
+  if (!name) [[unlikely]]                            \
+    return std::unexpected(std::move(name).error()); \
   target = std::move(name).value()

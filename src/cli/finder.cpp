@@ -41,7 +41,9 @@ bool goes_on(const std::string& state_file) {
 
 Result<> Finder::check_exists(std::string_view name) const {
   if (!api::is_vm_name(name)) {
-    return fail(fmt::format("'{}' is not a VM's name: 1 to {} of A-Z a-z 0-9 . _ -, beginning with a letter or digit", name, limits::vm_name), ErrorKind::usage);
+    return fail(
+        fmt::format("'{}' is not a VM's name: 1 to {} of A-Z a-z 0-9 . _ -, beginning with a letter or digit", name, limits::vm_name),
+        ErrorKind::usage);
   }
   if (!exists(places_.vm_dir(name))) return fail(fmt::format("no such VM: {}", name), ErrorKind::not_found);
   return {};

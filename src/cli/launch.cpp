@@ -98,7 +98,8 @@ Result<Launched> launch(const Finder& finder, const api::Spec& spec) {
   if (!is_new) {
     TRY_ASSIGN(FoundVm found, finder.find(spec.name, &lock));
     if (found.running()) {
-      return fail(fmt::format("{} is {} already; stop it first, or give another name", spec.name, text_field(found.vm, "state")), ErrorKind::conflict);
+      return fail(fmt::format("{} is {} already; stop it first, or give another name", spec.name, text_field(found.vm, "state")),
+                  ErrorKind::conflict);
     }
     launched.begin = first_head(found.vm);
     auto stored = os::read_file(spec_path, limits::spec_file);

@@ -14,8 +14,8 @@
 namespace vmline::cli {
 
 struct Launched {
-  boost::json::object vm;        ///< as GET /v1/vm tells it, or as it was left if it has ended already
-  std::optional<Offset> begin;   ///< where the first line goes on; nothing when that is not known
+  boost::json::object vm;       ///< as GET /v1/vm tells it, or as it was left if it has ended already
+  std::optional<Offset> begin;  ///< where the first line goes on; nothing when that is not known
 };
 
 /// conflict where a VM of this name runs.

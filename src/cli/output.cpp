@@ -44,8 +44,10 @@ void complain(std::string_view sentence) {
   std::string line = "vmline: ";
   for (char c : sentence) {
     auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) line += fmt::format("\\x{:02x}", byte);
-    else line += c;
+    if (byte < 0x20 || byte == 0x7f)
+      line += fmt::format("\\x{:02x}", byte);
+    else
+      line += c;
   }
   (void)os::write_all(STDERR_FILENO, line + "\n", "stderr");
 }

@@ -53,8 +53,10 @@ Result<> apply_line_flags(const LineFlags& flags, api::LineSpec& line) {
 Result<api::Spec> spec_of_file(const RunFlags& flags, std::string_view text, std::string_view default_name) {
   TRY_ASSIGN(json::value value, api::parse_json(text, limits::spec_file));
   if (json::object* object = value.if_object()) {
-    if (flags.name) (*object)["name"] = *flags.name;
-    else if (!object->contains("name")) (*object)["name"] = json::string_view(default_name.data(), default_name.size());
+    if (flags.name)
+      (*object)["name"] = *flags.name;
+    else if (!object->contains("name"))
+      (*object)["name"] = json::string_view(default_name.data(), default_name.size());
   }
   return api::parse_spec(json::serialize(value));
 }
@@ -64,23 +66,30 @@ Result<api::Spec> spec_of_file(const RunFlags& flags, std::string_view text, std
 Result<api::Disk> parse_disk(std::string_view text) {
   std::vector<std::string> parts(1);
   for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != ',') parts.back() += text[i];
-    else if (text.substr(i).starts_with(",,")) parts.back() += text[i++];
-    else parts.emplace_back();
+    if (text[i] != ',')
+      parts.back() += text[i];
+    else if (text.substr(i).starts_with(",,"))
+      parts.back() += text[i++];
+    else
+      parts.emplace_back();
   }
   api::Disk disk;
   disk.path = parts.front();
   if (disk.path.empty()) return fail(fmt::format("--disk: '{}' has no path", text), ErrorKind::usage);
   for (std::size_t i = 1; i < parts.size(); ++i) {
-    if (parts[i] == "readonly") disk.readonly = true;
-    else if (parts[i].starts_with("format=")) disk.format = parts[i].substr(7);
-    else return fail(fmt::format("--disk: '{}' is neither format=FORMAT nor readonly; a comma in a path is written twice", parts[i]), ErrorKind::usage);
+    if (parts[i] == "readonly")
+      disk.readonly = true;
+    else if (parts[i].starts_with("format="))
+      disk.format = parts[i].substr(7);
+    else
+      return fail(fmt::format("--disk: '{}' is neither format=FORMAT nor readonly; a comma in a path is written twice", parts[i]),
+                  ErrorKind::usage);
   }
   return disk;
 }
 
-Result<api::Spec> spec_of_run(const RunFlags& flags, const std::optional<std::string>& file, std::string_view file_folder, std::string_view folder,
-                              std::string_view default_name) {
+Result<api::Spec> spec_of_run(const RunFlags& flags, const std::optional<std::string>& file, std::string_view file_folder,
+                              std::string_view folder, std::string_view default_name) {
   api::Spec spec;
   spec.lines.emplace_back();
   spec.name = flags.name.value_or(std::string(default_name));
@@ -114,7 +123,8 @@ Result<api::Spec> spec_of_keep(const KeepFlags& flags, std::string_view folder) 
   int ways = (flags.connect ? 1 : 0) + (flags.listen ? 1 : 0) + (flags.command.empty() ? 0 : 1);
   if (ways != 1) return fail("keep needs one of --connect PATH, --listen-upstream PATH and -- COMMAND", ErrorKind::usage);
   if (flags.pty && flags.command.empty()) return fail("--pty is for -- COMMAND: it has nothing to do with a socket", ErrorKind::usage);
-  if (flags.restart && flags.command.empty()) return fail("--restart is for -- COMMAND: vmline does not start what it connects to", ErrorKind::usage);
+  if (flags.restart && flags.command.empty())
+    return fail("--restart is for -- COMMAND: vmline does not start what it connects to", ErrorKind::usage);
   api::Spec spec;
   spec.name = flags.name;
   api::LineSpec& line = spec.lines.emplace_back();

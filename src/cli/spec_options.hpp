@@ -37,8 +37,8 @@ struct KeepFlags : LineFlags {
 
 /// `file` is the content of RunFlags::file, which lies in the folder `file_folder`. `folder` is where the command was given. The name may
 /// be left empty by both; `default_name` is taken then.
-Result<api::Spec> spec_of_run(const RunFlags& flags, const std::optional<std::string>& file, std::string_view file_folder, std::string_view folder,
-                              std::string_view default_name);
+Result<api::Spec> spec_of_run(const RunFlags& flags, const std::optional<std::string>& file, std::string_view file_folder,
+                              std::string_view folder, std::string_view default_name);
 Result<api::Spec> spec_of_keep(const KeepFlags& flags, std::string_view folder);
 
 /// "disk.img,format=qcow2,readonly". A comma in the path is written twice, as QEMU does.

@@ -11,7 +11,9 @@ namespace vmline::keeper {
 
 class Condition {
  public:
-  explicit Condition(boost::asio::io_context& loop) : loop_(loop), timer_(loop) { timer_.expires_at(boost::asio::steady_timer::time_point::max()); }
+  explicit Condition(boost::asio::io_context& loop) : loop_(loop), timer_(loop) {
+    timer_.expires_at(boost::asio::steady_timer::time_point::max());
+  }
 
   void notify() { timer_.cancel(); }
 

@@ -9,7 +9,8 @@
 
 namespace vmline::keeper {
 
-ControlStream::ControlStream(boost::asio::io_context& loop, os::Spool spool, UniqueFd fifo, Offset handled, std::chrono::microseconds settle)
+ControlStream::ControlStream(boost::asio::io_context& loop, os::Spool spool, UniqueFd fifo, Offset handled,
+                             std::chrono::microseconds settle)
     : spool_(std::move(spool)),
       fifo_(std::move(fifo)),
       watch_(loop, fifo_.get()),

@@ -40,7 +40,7 @@ class ControlStream {
   Watch watch_;
   boost::asio::steady_timer settled_;
   std::chrono::microseconds settle_;
-  Offset fed_;      ///< given to on_bytes
+  Offset fed_;  ///< given to on_bytes
   Offset handled_;
 };
 

@@ -55,9 +55,9 @@ class DiskThreads {
 
   // A descriptor crosses between the loop's table and the disk threads' as a message; its tag goes with the job or the completion.
   using Tag = std::uint64_t;
-  [[nodiscard]] Tag give_to_disk(int fd);    ///< on the loop; 0 for no descriptor
+  [[nodiscard]] Tag give_to_disk(int fd);        ///< on the loop; 0 for no descriptor
   [[nodiscard]] UniqueFd take_on_disk(Tag tag);  ///< in a job
-  [[nodiscard]] Tag give_to_loop(int fd);    ///< in a job
+  [[nodiscard]] Tag give_to_loop(int fd);        ///< in a job
   [[nodiscard]] UniqueFd take_on_loop(Tag tag);  ///< in a completion
 
  private:

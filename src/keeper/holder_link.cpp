@@ -204,7 +204,8 @@ void HolderLink::flush() {
 void HolderLink::request(Message message, int fd, Done done, Started started, std::string identity) {
   message.id = next_id_++;
   bool first = requests_.empty();
-  requests_.emplace(message.id, Request{message, started ? copy_of(fd) : UniqueFd(), std::move(done), std::move(started), std::move(identity)});
+  requests_.emplace(message.id,
+                    Request{message, started ? copy_of(fd) : UniqueFd(), std::move(done), std::move(started), std::move(identity)});
   send(message, fd);
   if (first) arm();
 }

@@ -124,7 +124,8 @@ void HolderLink::hand_over(bool old_is_dead) {
   std::map<std::uint32_t, Request> pending = std::move(requests_);
   requests_.clear();
   request(message_of(Type::keeper, "", ::getpid(), next_client_), self.get(), [](int) {});
-  for (const auto& [name, known] : known_) request(message_of(Type::hold, name, static_cast<std::int64_t>(known.kind)), known.fd, [](int) {});
+  for (const auto& [name, known] : known_)
+    request(message_of(Type::hold, name, static_cast<std::int64_t>(known.kind)), known.fd, [](int) {});
   for (const auto& [name, watched] : watched_) request(message_of(Type::watch, name, watched.pid), watched.pidfd, [](int) {});
   for (const Message& pump : pumps_) request(pump, -1, [](int) {});
   if (told_settings_) request(*told_settings_, -1, [](int) {});

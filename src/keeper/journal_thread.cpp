@@ -17,7 +17,8 @@ constexpr std::chrono::seconds reserve_soon{2};
 constexpr std::chrono::milliseconds retry_after{250};
 }  // namespace
 
-JournalThread::JournalThread(boost::asio::io_context& loop, DiskThreads& disks, HolderLink& holder, os::Journal::Options options, std::string line)
+JournalThread::JournalThread(boost::asio::io_context& loop, DiskThreads& disks, HolderLink& holder, os::Journal::Options options,
+                             std::string line)
     : disks_(disks),
       holder_(holder),
       worker_(disks.worker()),

@@ -2,10 +2,11 @@
 // One line of a VM; see line.hpp.
 #include "keeper/line.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <fmt/format.h>
-#include <algorithm>
 
 #include "keeper/line_stream.hpp"
 #include "wire/api/time.hpp"
@@ -24,7 +25,9 @@ line::FlowSettings flow_of(const api::LineSpec& spec) {
 Time wall_clock() { return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now()); }
 
 History::Read spool_alone() {
-  return [](Offset, Offset at, Offset to) -> HistoryResult { return HistoryLoss{{at, std::max(to, at + 1)}, "older than what the spool keeps"}; };
+  return [](Offset, Offset at, Offset to) -> HistoryResult {
+    return HistoryLoss{{at, std::max(to, at + 1)}, "older than what the spool keeps"};
+  };
 }
 
 asio::awaitable<void> sleep(asio::io_context& loop, std::chrono::milliseconds time) {
@@ -39,22 +42,24 @@ Line::Line(Shared shared, Settings settings, os::Spool spool)
     : shared_(shared),
       settings_(std::move(settings)),
       spool_(std::move(spool)),
-      journal_(settings_.spec.journal
-                   ? std::make_unique<JournalThread>(shared.loop, shared.disks, shared.holder,
-                                                     os::Journal::Options{.log_path = settings_.log_path,
-                                                                          .index_path = settings_.index_path,
-                                                                          .note_path = os::Spool::note_path(settings_.memory_dir, settings_.spec.name),
-                                                                          .spool_path = spool_.file_path()},
-                                                     settings_.spec.name)
-                   : nullptr),
+      journal_(settings_.spec.journal ? std::make_unique<JournalThread>(shared.loop, shared.disks, shared.holder,
+                                                                        os::Journal::Options{.log_path = settings_.log_path,
+                                                                                             .index_path = settings_.index_path,
+                                                                                             .note_path = os::Spool::note_path(
+                                                                                                 settings_.memory_dir, settings_.spec.name),
+                                                                                             .spool_path = spool_.file_path()},
+                                                                        settings_.spec.name)
+                                      : nullptr),
       history_(shared.loop, shared.disks, spool_, journal_ ? journal_->reader() : spool_alone()),
       input_(shared.loop),
       raw_(shared.loop, shared.holder, spool_, history_, input_),
       pump_(shared.loop, spool_, journal_.get(), flow_of(settings_.spec)) {
   pump_.on_head = [this](Offset head) { head_moved(head); };
   pump_.on_gap = [this](Range range) {
-    shared_.events.add("gap", {{"line", spec().name}, {"begin", range.begin}, {"end", range.end}, {"cause", std::string(line::cause_behind)}});
-    shared_.log.warning(fmt::format("{}: the log lacks bytes {} to {}: the journal could not keep up", spec().name, range.begin, range.end));
+    shared_.events.add("gap",
+                       {{"line", spec().name}, {"begin", range.begin}, {"end", range.end}, {"cause", std::string(line::cause_behind)}});
+    shared_.log.warning(
+        fmt::format("{}: the log lacks bytes {} to {}: the journal could not keep up", spec().name, range.begin, range.end));
   };
   pump_.on_trouble = [this](const std::string& sentence) { shared_.log.error(fmt::format("{}: {}", spec().name, sentence)); };
   input_.on_writer = [this](const std::string& writer) {
@@ -150,7 +155,7 @@ void Line::take_over(const std::string& name, UniqueFd connection, UniqueFd curs
 }
 
 line::Boot Line::begin_boot(std::uint64_t number, const std::string& cause, Time now, std::optional<Time> at,
-                           const std::function<bool()>& not_yet) {
+                            const std::function<bool()>& not_yet) {
   // The head when the event happened, as far as it was noted: bytes moved since may be of the new boot already.
   Offset before = spool_.head();
   if (at) {
@@ -170,8 +175,10 @@ void Line::record_boot(const line::Boot& boot) {
   boots_.push_back(boot);
   // Without it being open, the boots are recorded when it is.
   if (journal_ && journal_->is_open()) journal_->record_boot(boot);
-  shared_.events.add("boot", {{"line", spec().name}, {"boot", boot.number}, {"offset", boot.offset}, {"offset_low", boot.offset_low}, {"cause", boot.cause}},
-                     boot.time);
+  shared_.events.add(
+      "boot",
+      {{"line", spec().name}, {"boot", boot.number}, {"offset", boot.offset}, {"offset_low", boot.offset_low}, {"cause", boot.cause}},
+      boot.time);
   wake_streams();
 }
 
@@ -225,7 +232,8 @@ Result<std::unique_ptr<Stream>> Line::open(const StreamRequest& request) {
     case From::tail: break;
     case From::start: start = first; break;
     case From::offset:
-      if (request.value > head) return fail(fmt::format("offset {} is not there yet: the line ends at {}", request.value, head), ErrorKind::usage);
+      if (request.value > head)
+        return fail(fmt::format("offset {} is not there yet: the line ends at {}", request.value, head), ErrorKind::usage);
       start = request.value;
       break;
     case From::back: start = std::max(first, request.value >= head ? 0 : head - request.value); break;
@@ -238,7 +246,8 @@ Result<std::unique_ptr<Stream>> Line::open(const StreamRequest& request) {
         boot = boots_.end() - static_cast<std::ptrdiff_t>(request.value);
       }
       if (boot == boots_.end()) {
-        return fail(boots_.empty() ? "no boot is known yet" : fmt::format("there is no such boot: known are {} to {}", boots_.front().number, boots_.back().number),
+        return fail(boots_.empty() ? "no boot is known yet"
+                                   : fmt::format("there is no such boot: known are {} to {}", boots_.front().number, boots_.back().number),
                     ErrorKind::not_found);
       }
       start = boot->offset_low;  // where its place is not exact, better some bytes of the boot before than none of its first
@@ -254,9 +263,9 @@ json::object Line::info() const {
   Upstream* upstream = pump_.upstream();
   std::string journal_state = "off";
   if (journal_) {
-    journal_state = !journal_->error().empty()                              ? "failing"
+    journal_state = !journal_->error().empty()                                          ? "failing"
                     : !journal_->is_open() || journal_->journaled() + (1u << 20) < head ? "behind"
-                                                                            : "ok";
+                                                                                        : "ok";
   }
   json::object info;
   info["name"] = spec().name;
@@ -288,7 +297,11 @@ json::object Line::info() const {
 json::array Line::boots() const {
   json::array all;
   for (const line::Boot& boot : boots_) {
-    all.push_back({{"boot", boot.number}, {"offset", boot.offset}, {"offset_low", boot.offset_low}, {"time", api::format_time(boot.time)}, {"cause", boot.cause}});
+    all.push_back({{"boot", boot.number},
+                   {"offset", boot.offset},
+                   {"offset_low", boot.offset_low},
+                   {"time", api::format_time(boot.time)},
+                   {"cause", boot.cause}});
   }
   return all;
 }

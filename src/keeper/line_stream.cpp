@@ -2,10 +2,11 @@
 // An API client's place on a line; see line_stream.hpp.
 #include "keeper/line_stream.hpp"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <fmt/format.h>
-#include <algorithm>
 #include <utility>
 
 #include "base/limits.hpp"
@@ -121,7 +122,8 @@ asio::awaitable<Result<>> LineStream::type(std::span<const std::byte> data) {
   while (!data.empty()) {
     if (!line_) co_return fail("the keeper ends", ErrorKind::conflict);
     if (read_only_) co_return fail("this connection was opened read-only", ErrorKind::conflict);
-    if (!line_->input_.may_type(who_)) co_return fail(line_->input_.writer() + " is typing here; take the line over to type", ErrorKind::conflict);
+    if (!line_->input_.may_type(who_))
+      co_return fail(line_->input_.writer() + " is typing here; take the line over to type", ErrorKind::conflict);
     std::size_t now = std::min(data.size(), line_->input_.room());
     if (now > 0) {
       auto typed = line_->input_.type(who_, data.first(now));

@@ -22,7 +22,10 @@ class LineStream : public Stream {
   void wake() { wake_.cancel(); }
   void writer_changed(const std::string& writer);
   /// The line is being destroyed.
-  void detach() { line_ = nullptr; wake(); }
+  void detach() {
+    line_ = nullptr;
+    wake();
+  }
 
  private:
   /// What comes next, or nothing when it is to be waited for.
@@ -34,7 +37,7 @@ class LineStream : public Stream {
   bool read_only_;
   Offset position_;
   Offset replay_end_;
-  Gap gap_;  ///< found and not told yet: what joins on to it may be lost too
+  Gap gap_;                  ///< found and not told yet: what joins on to it may be lost too
   std::uint64_t next_boot_;  ///< the first boot not told yet
   bool replay_ended_ = false;
   bool closed_ = false;

@@ -2,14 +2,15 @@
 // The keeper's parts, built and joined; see main.hpp.
 #include "keeper/main.hpp"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
-#include <sys/resource.h>
-#include <unistd.h>
 
 #include "keeper/disk_threads.hpp"
 #include "keeper/holder_link.hpp"
@@ -78,7 +79,8 @@ int keeper_main(int argc, char** argv) {
   boost::asio::io_context loop(1);
   disks.attach(loop);
   DiskThreads::Worker log_writer = disks.worker();
-  auto log = make_log(name, places.vm_dir(name) + "/vmline.log", [&log_writer](std::function<void()> job) { log_writer.run(std::move(job)); });
+  auto log =
+      make_log(name, places.vm_dir(name) + "/vmline.log", [&log_writer](std::function<void()> job) { log_writer.run(std::move(job)); });
 
   std::string program = own_program();
   HolderLink holder(loop, std::move(socket),

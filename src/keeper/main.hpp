@@ -4,4 +4,4 @@
 namespace vmline::keeper {
 /// `vmline-keeper --root ROOT --run RUN NAME`; returns the exit code, or does not return.
 int keeper_main(int argc, char** argv);
-}
+}  // namespace vmline::keeper

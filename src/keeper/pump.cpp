@@ -2,8 +2,8 @@
 // Upstream → spool; see pump.hpp.
 #include "keeper/pump.hpp"
 
-#include <boost/asio/post.hpp>
 #include <algorithm>
+#include <boost/asio/post.hpp>
 #include <cerrno>
 
 namespace vmline::keeper {

@@ -143,9 +143,7 @@ void RawClients::wait_for_input(Client& client) {
   // Someone who may not type now is not read: it learns by the guest's silence, and its bytes wait for their time. That it has gone is
   // seen all the same.
   if (!client.eof && input_.may_type(client.who) && input_.room() > 0) {
-    client.watch->wait(Watch::For::read, [this, name] {
-      with(name, [this](Client& c) { read(c); });
-    });
+    client.watch->wait(Watch::For::read, [this, name] { with(name, [this](Client& c) { read(c); }); });
   }
   client.watch->wait(Watch::For::hang_up, [this, name] { gone(name); });
 }

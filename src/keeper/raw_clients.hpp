@@ -41,9 +41,9 @@ class RawClients {
 
  private:
   struct Client {
-    std::string name;    ///< "client:serial0:17"
+    std::string name;  ///< "client:serial0:17"
     std::string cursor_name;
-    std::string who;     ///< "raw:17": as the writer's name
+    std::string who;  ///< "raw:17": as the writer's name
     UniqueFd socket;
     UniqueFd cursor;
     std::unique_ptr<Watch> watch;

@@ -64,11 +64,14 @@ Result<RuntimeState> RuntimeState::load(const std::string& memory_dir) {
 Result<> RuntimeState::save(const std::string& memory_dir) const {
   json::object boots;
   for (const auto& [line, b] : last_boots) {
-    boots[line] = {{"number", b.number}, {"offset", b.offset}, {"offset_low", b.offset_low}, {"time", count_of(b.time)}, {"cause", b.cause}};
+    boots[line] = {
+        {"number", b.number}, {"offset", b.offset}, {"offset_low", b.offset_low}, {"time", count_of(b.time)}, {"cause", b.cause}};
   }
-  json::object o{{"state", state},     {"reason", reason},   {"since", count_of(since)}, {"wanted", wanted},     {"stop_reason", stop_reason},
-                 {"boot", boot},       {"boot_begun", boot_begun}, {"binary", binary},   {"control_handled", control_handled}, {"keepers", keepers}, {"holders", holders},
-                 {"restarts", restarts}, {"last_boots", boots}};
+  json::object o{{"state", state},           {"reason", reason},           {"since", count_of(since)},
+                 {"wanted", wanted},         {"stop_reason", stop_reason}, {"boot", boot},
+                 {"boot_begun", boot_begun}, {"binary", binary},           {"control_handled", control_handled},
+                 {"keepers", keepers},       {"holders", holders},         {"restarts", restarts},
+                 {"last_boots", boots}};
   if (monitor) o["monitor"] = monitor->line();
   if (monitor_started) o["monitor_started"] = count_of(*monitor_started);
   if (exit_status) o["exit_status"] = *exit_status;

@@ -25,11 +25,11 @@ struct RuntimeState {
   std::optional<os::ProcessIdentity> monitor;
   std::optional<Time> monitor_started;
   std::string binary;
-  std::optional<int> exit_status;  ///< of the last monitor, or
-  std::optional<int> signal;       ///< that ended it
+  std::optional<int> exit_status;     ///< of the last monitor, or
+  std::optional<int> signal;          ///< that ended it
   std::uint64_t control_handled = 0;  ///< up to here the monitor's control stream has been handled
   std::uint64_t keepers = 0, holders = 0;
-  std::uint64_t restarts = 0;      ///< of the monitor, by policy
+  std::uint64_t restarts = 0;                    ///< of the monitor, by policy
   std::map<std::string, line::Boot> last_boots;  ///< by line
 
   static std::string path(const std::string& memory_dir) { return memory_dir + "/state.json"; }

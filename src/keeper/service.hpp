@@ -26,7 +26,7 @@ namespace json = boost::json;
 struct Event {
   std::uint64_t sequence = 0;
   Time time;
-  std::string type;    ///< "state", "boot", "gap", "writer", "stop-step", …
+  std::string type;  ///< "state", "boot", "gap", "writer", "stop-step", …
   json::object details;
 };
 
@@ -88,7 +88,8 @@ class Stream {
 struct StreamRequest {
   enum class From { tail, start, offset, back, boot, boot_back };
   From from = From::tail;  ///< tail: live only; start: the oldest byte kept
-  std::uint64_t value = 0;  ///< the offset; for back: bytes before the head; for boot: its number; for boot_back: 1 is the newest, 2 the one before
+  std::uint64_t value =
+      0;  ///< the offset; for back: bytes before the head; for boot: its number; for boot_back: 1 is the newest, 2 the one before
   bool read_only = false;
   bool take = false;
   std::string who;  ///< shown in the writer's name, e.g. "api:pid=42,uid=1000"

@@ -2,13 +2,12 @@
 // Lines on sockets; see socket_upstream.hpp.
 #include "keeper/socket_upstream.hpp"
 
-#include <boost/asio/post.hpp>
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <fmt/format.h>
-
+#include <boost/asio/post.hpp>
 #include <cerrno>
 
 #include "os/fifo.hpp"
@@ -112,8 +111,8 @@ DialUpstream::DialUpstream(boost::asio::io_context& loop, HolderLink& holder, st
       inotify_(loop, path_watch_.fd()),
       retry_(loop) {}
 
-Result<std::unique_ptr<DialUpstream>> DialUpstream::create(boost::asio::io_context& loop, HolderLink& holder, std::string line, std::string path,
-                                                           KeptSocket kept) {
+Result<std::unique_ptr<DialUpstream>> DialUpstream::create(boost::asio::io_context& loop, HolderLink& holder, std::string line,
+                                                           std::string path, KeptSocket kept) {
   TRY(os::check_socket_path(path));
   TRY_ASSIGN(os::PathWatch watch, os::PathWatch::create(path));
   std::unique_ptr<DialUpstream> dialled(new DialUpstream(loop, holder, std::move(line), std::move(path), std::move(watch)));
@@ -180,8 +179,8 @@ void DialUpstream::dial() {
 ListenUpstream::ListenUpstream(boost::asio::io_context& loop, HolderLink& holder, std::string line, UniqueFd listener)
     : SocketUpstream(loop, holder, std::move(line)), listener_(std::move(listener)), watch_(loop, listener_.get()) {}
 
-Result<std::unique_ptr<ListenUpstream>> ListenUpstream::create(boost::asio::io_context& loop, HolderLink& holder, std::string line, UniqueFd listener,
-                                                               KeptSocket kept) {
+Result<std::unique_ptr<ListenUpstream>> ListenUpstream::create(boost::asio::io_context& loop, HolderLink& holder, std::string line,
+                                                               UniqueFd listener, KeptSocket kept) {
   std::unique_ptr<ListenUpstream> listening(new ListenUpstream(loop, holder, std::move(line), std::move(listener)));
   TRY(listening->set_up(std::move(kept)));
   if (!listening->socket_) listening->accept();

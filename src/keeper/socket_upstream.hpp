@@ -63,7 +63,8 @@ class SocketUpstream : public Upstream {
 
 class DialUpstream : public SocketUpstream {
  public:
-  static Result<std::unique_ptr<DialUpstream>> create(boost::asio::io_context& loop, HolderLink& holder, std::string line, std::string path, KeptSocket kept);
+  static Result<std::unique_ptr<DialUpstream>> create(boost::asio::io_context& loop, HolderLink& holder, std::string line, std::string path,
+                                                      KeptSocket kept);
   [[nodiscard]] const char* kind() const override { return "dial"; }
 
  private:
@@ -83,7 +84,8 @@ class DialUpstream : public SocketUpstream {
 
 class ListenUpstream : public SocketUpstream {
  public:
-  static Result<std::unique_ptr<ListenUpstream>> create(boost::asio::io_context& loop, HolderLink& holder, std::string line, UniqueFd listener, KeptSocket kept);
+  static Result<std::unique_ptr<ListenUpstream>> create(boost::asio::io_context& loop, HolderLink& holder, std::string line,
+                                                        UniqueFd listener, KeptSocket kept);
   [[nodiscard]] const char* kind() const override { return "listen"; }
 
  private:

@@ -59,12 +59,14 @@ Result<UniqueFd> make_start_record(const vmm::Process& process, const std::strin
   header.actions = static_cast<std::uint32_t>(process.descriptors.size());
   if (nul) return fail("an argument of " + process.name + " has a NUL byte in it", ErrorKind::usage);
   if (count > wire::start_strings_max || process.descriptors.size() > wire::start_actions_max || header.size > wire::start_record_max) {
-    return fail(fmt::format("the command line of {} is too long: {} words, {} bytes", process.name, count, strings.size()), ErrorKind::usage);
+    return fail(fmt::format("the command line of {} is too long: {} words, {} bytes", process.name, count, strings.size()),
+                ErrorKind::usage);
   }
   UniqueFd record(::memfd_create("vmline-start", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!record) return fail_errno("make a memfd");
   TRY(os::write_all(record.get(), std::string(bytes_of(header)) + actions + strings, "start record"));
-  if (::fcntl(record.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) return fail_errno("seal a start record");
+  if (::fcntl(record.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0)
+    return fail_errno("seal a start record");
   return record;
 }
 

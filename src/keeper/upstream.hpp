@@ -27,7 +27,8 @@ class Upstream {
   virtual Result<std::size_t> pump(os::Spool& spool, std::size_t most) = 0;
   /// Calls on_readable once, when there is something.
   virtual void wait() = 0;
-  /// The line ends while its monitor goes on: asks it to send no more. What is on its way is still to be pumped, until state() is not "open".
+  /// The line ends while its monitor goes on: asks it to send no more. What is on its way is still to be pumped, until state() is not
+  /// "open".
   virtual void shut_down() {}
   /// Where typed bytes go (non-blocking), or -1.
   [[nodiscard]] virtual int input() const = 0;

@@ -2,10 +2,11 @@
 // A VM's state, as it is told and kept; see vm.hpp.
 #include "keeper/vm.hpp"
 
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include <boost/json/serialize.hpp>
 
 #include "os/files.hpp"
 #include "wire/api/spec_json.hpp"
@@ -122,10 +123,13 @@ json::object Vm::info() const {
   for (const auto& line : lines_) lines.push_back(line->info());
   json::array warnings;
   for (const std::string& warning : plan_.warnings) warnings.emplace_back(warning);
+  // Between the monitor's end and what is decided about it.
+  bool ending =
+      !monitor_is_up_ && !plan_.processes.empty() && (state_.state == "running" || state_.state == "ready" || state_.state == "paused");
   return {{"name", parts_.name},
           {"driver", api::name_of(spec_.driver)},
-          {"state", state_.state},
-          {"reason", state_.reason},
+          {"state", ending ? "stopping" : state_.state},
+          {"reason", ending ? "the monitor has ended" : state_.reason},
           {"since", api::format_time(state_.since)},
           {"boot", state_.boot},
           {"restarts", state_.restarts},
@@ -135,7 +139,11 @@ json::object Vm::info() const {
           {"holder", {{"pid", parts_.holder.holder_pid()}, {"restarts", state_.holders}}},
           {"lines", lines},
           {"paths",
-           {{"run", run_dir_}, {"vm", vm_dir_}, {"memory", parts_.memory_dir}, {"control", parts_.places.control_socket(parts_.name)}, {"monitor_log", vm_dir_ + "/monitor.log"}}},
+           {{"run", run_dir_},
+            {"vm", vm_dir_},
+            {"memory", parts_.memory_dir},
+            {"control", parts_.places.control_socket(parts_.name)},
+            {"monitor_log", vm_dir_ + "/monitor.log"}}},
           {"warnings", warnings}};
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of one VM: started from its spec, taken up again by a later keeper at whatever point the last one was killed, stopped step by
 // step, restarted as its policy says, ended. Each decision is in RuntimeState before it is acted upon, and each act can be done again.
-// vm.cpp has its state and events, vm_start.cpp its beginning, vm_lines.cpp its lines, vm_commands.cpp its commands, vm_end.cpp the monitor's end and its own.
+// vm.cpp has its state and events, vm_start.cpp its beginning, vm_lines.cpp its lines, vm_commands.cpp its commands, vm_end.cpp the
+// monitor's end and its own.
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
@@ -128,7 +129,7 @@ class Vm : public VmService {
   std::string busy_;                 ///< the command that is at work
   std::vector<std::string> log_tail_;
   DiskThreads::Worker files_;
-  Condition changed_;  ///< state, monitor's end, boot: whoever waits looks again
+  Condition changed_;        ///< state, monitor's end, boot: whoever waits looks again
   bool save_later_ = false;  ///< several changes are one step: saved when all are made
   bool finished_ = false;
 };

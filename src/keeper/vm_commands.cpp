@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stopping, rebooting, resetting; see vm.hpp.
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <fmt/format.h>
 #include <signal.h>
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include "keeper/vm.hpp"
 #include "os/process_identity.hpp"
@@ -39,9 +40,12 @@ asio::awaitable<Result<json::object>> Vm::command(std::string name, json::object
   }
   busy_ = name;
   Result<json::object> result = fail("no such command: " + name, ErrorKind::not_found);
-  if (name == "stop" || name == "kill") result = co_await stop(std::move(arguments), name == "kill");
-  else if (name == "reboot") result = co_await reboot(*limit);
-  else if (name == "reset") result = co_await reset();
+  if (name == "stop" || name == "kill")
+    result = co_await stop(std::move(arguments), name == "kill");
+  else if (name == "reboot")
+    result = co_await reboot(*limit);
+  else if (name == "reset")
+    result = co_await reset();
   busy_.clear();
   co_return result;
 }
@@ -59,8 +63,10 @@ asio::awaitable<Result<>> Vm::act(vmm::StopStep::Action action) {
   };
   // (By a variable: GCC 12 destroys a temporary in a conditional inside a co_await twice.)
   asio::awaitable<Result<>> asked;
-  if (action == Action::power_button) asked = monitor_->power_button();
-  else asked = monitor_->quit();
+  if (action == Action::power_button)
+    asked = monitor_->power_button();
+  else
+    asked = monitor_->quit();
   auto answer = co_await (std::move(asked) || gone());
   if (answer.index() == 1) co_return Result<>{};
   co_return std::get<0>(std::move(answer));
@@ -102,7 +108,8 @@ asio::awaitable<Result<json::object>> Vm::stop(json::object arguments, bool kill
   std::string ended_by = plan_.processes.empty() ? "closed" : "";
   json::array walked = co_await walk(std::move(steps), ended_by);
   if (monitor_is_up_) {
-    co_return fail(fmt::format("stop {}: process {} of {} survives SIGKILL (it hangs in the kernel, perhaps on a disk)", parts_.name, monitor_pid_, state_.binary));
+    co_return fail(fmt::format("stop {}: process {} of {} survives SIGKILL (it hangs in the kernel, perhaps on a disk)", parts_.name,
+                               monitor_pid_, state_.binary));
   }
   changed_.notify();
   co_await changed_.wait_for(120s, [this] { return finished_; });
@@ -116,7 +123,8 @@ asio::awaitable<Result<json::object>> Vm::reset() {
   auto done = co_await monitor_->reset();
   if (!done) co_return std::unexpected(done.error());
   bool seen = co_await changed_.wait_for(10s, [&] { return state_.boot > before || !monitor_is_up_; });
-  if (!seen || state_.boot == before) co_return fail(fmt::format("reset {}: the monitor took it, and no new boot was seen", parts_.name), ErrorKind::timed_out);
+  if (!seen || state_.boot == before)
+    co_return fail(fmt::format("reset {}: the monitor took it, and no new boot was seen", parts_.name), ErrorKind::timed_out);
   co_return json::object{{"how", "reset"}, {"boot", state_.boot}};
 }
 
@@ -126,16 +134,19 @@ asio::awaitable<Result<json::object>> Vm::reboot(std::optional<Milliseconds> lim
   restart_asked_ = true;
   auto pressed = co_await act(vmm::StopStep::Action::power_button);
   bool ended = false;
-  if (pressed) ended = co_await changed_.wait_for(limit.value_or(spec_.stop.guest), [&] { return !monitor_is_up_ || state_.boot > before; });
+  if (pressed)
+    ended = co_await changed_.wait_for(limit.value_or(spec_.stop.guest), [&] { return !monitor_is_up_ || state_.boot > before; });
   if (!ended) {
     restart_asked_ = false;
     busy_ = "reboot";
     co_return co_await reset();
   }
   // run() starts it again on the same line.
-  bool up = co_await changed_.wait_for(60s, [&] { return finished_ || (state_.boot > before && monitor_is_up_ && state_.state != "starting"); });
+  bool up =
+      co_await changed_.wait_for(60s, [&] { return finished_ || (state_.boot > before && monitor_is_up_ && state_.state != "starting"); });
   restart_asked_ = false;
-  if (!up || finished_) co_return fail(fmt::format("reboot {}: the guest powered off, and did not come up again: {}", parts_.name, state_.reason));
+  if (!up || finished_)
+    co_return fail(fmt::format("reboot {}: the guest powered off, and did not come up again: {}", parts_.name, state_.reason));
   co_return json::object{{"how", "guest"}, {"boot", state_.boot}};
 }
 

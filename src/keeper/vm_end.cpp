@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The monitor's end, and the VM's; see vm.hpp.
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -9,6 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <cstring>
 
 #include "keeper/vm.hpp"
@@ -81,7 +81,8 @@ asio::awaitable<bool> Vm::monitor_ended() {
   state_.signal.reset();
   if (status != -1 && WIFSIGNALED(status)) {
     state_.signal = WTERMSIG(status);
-    how = fmt::format("killed by SIG{}", sigabbrev_np(*state_.signal) ? sigabbrev_np(*state_.signal) : std::to_string(*state_.signal).c_str());
+    how = fmt::format("killed by SIG{}",
+                      sigabbrev_np(*state_.signal) ? sigabbrev_np(*state_.signal) : std::to_string(*state_.signal).c_str());
   } else if (status != -1) {
     state_.exit_status = WEXITSTATUS(status);
     clean = *state_.exit_status == 0;
@@ -104,8 +105,11 @@ asio::awaitable<bool> Vm::monitor_ended() {
   }
   bool again = restart_asked_ || spec_.restart == api::Restart::always || (spec_.restart == api::Restart::on_failure && !clean);
   if (!again) {
-    if (clean) set_state("stopped", status == -1 ? how : "the guest powered off");
-    else set_state("failed", fmt::format("{}: {}{}{}", state_.binary, how, log_tail_.empty() ? "" : ": ", log_tail_.empty() ? "" : log_tail_.back()));
+    if (clean)
+      set_state("stopped", status == -1 ? how : "the guest powered off");
+    else
+      set_state("failed",
+                fmt::format("{}: {}{}{}", state_.binary, how, log_tail_.empty() ? "" : ": ", log_tail_.empty() ? "" : log_tail_.back()));
     co_return false;
   }
   if (!restart_asked_) {
@@ -168,7 +172,10 @@ asio::awaitable<void> Vm::give_up(const Error& error) {
   if (control_) control_->drain();
   for (auto& line : lines_) co_await line->drain();
   set_state("failed", error.sentence());
-  std::string kind = error.kind() == ErrorKind::usage ? "usage" : error.kind() == ErrorKind::timed_out ? "timed_out" : error.kind() == ErrorKind::conflict ? "conflict" : "failed";
+  std::string kind = error.kind() == ErrorKind::usage       ? "usage"
+                     : error.kind() == ErrorKind::timed_out ? "timed_out"
+                     : error.kind() == ErrorKind::conflict  ? "conflict"
+                                                            : "failed";
   co_await finish();
   report({{"result", "error"}, {"kind", kind}, {"detail", error.sentence()}});
 }
@@ -184,8 +191,10 @@ asio::awaitable<void> Vm::go_on_ending(bool cleared) {
     if (!cleared) parts_.log.error(taken.error().sentence());
     clean_up(!cleared);
   }
-  if (state_.state == "failed") report({{"result", "error"}, {"kind", "failed"}, {"detail", state_.reason}});
-  else report({{"result", "ok"}, {"state", state_.state}});
+  if (state_.state == "failed")
+    report({{"result", "error"}, {"kind", "failed"}, {"detail", state_.reason}});
+  else
+    report({{"result", "ok"}, {"state", state_.state}});
   parts_.holder.quit();
 }
 
@@ -207,8 +216,10 @@ asio::awaitable<void> Vm::run(HolderLink::Inheritance inheritance) {
   // A state that says it has ended is of this very life: whoever begins another removes it first.
   bool cleared = inheritance_.descriptors.contains(ended_mark);
   bool fresh = !kept && !cleared;
-  if (kept) state_ = std::move(*kept);
-  else if (cleared) state_.state = "stopped";
+  if (kept)
+    state_ = std::move(*kept);
+  else if (cleared)
+    state_.state = "stopped";
   ++state_.keepers;
 
   parts_.holder.on_ended = [this](const std::string& name, int status) {
@@ -244,13 +255,16 @@ asio::awaitable<void> Vm::run(HolderLink::Inheritance inheritance) {
     control = std::move(*listening);
     parts_.holder.hold("control", control.get());
   }
-  held_["control"] = UniqueFd(::dup(control.get()));
-  server_ = std::make_unique<ControlServer>(parts_.loop, std::move(control), *this, parts_.log);
-
-  // Not by a conditional expression: GCC 12 destroys what it gives twice, and the error's sentence with it.
+  held_["control"] = UniqueFd(::fcntl(control.get(), F_DUPFD_CLOEXEC, 0));
+  auto serve = [&] { server_ = std::make_unique<ControlServer>(parts_.loop, std::move(control), *this, parts_.log); };
+  // A start is slow and can be stopped; a VM that is taken up answers when it can answer truly, a few milliseconds later.
+  if (fresh || state_.state == "starting") serve();
   Result<> begun;
-  if (fresh) begun = co_await begin();
-  else begun = co_await take_up();
+  if (fresh)
+    begun = co_await begin();
+  else
+    begun = co_await take_up();
+  if (!server_) serve();
   bool up = begun.has_value();
   if (!begun) {
     Error error = begun.error().because((fresh ? "start " : "take up ") + parts_.name);

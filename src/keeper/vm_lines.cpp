@@ -40,7 +40,8 @@ asio::awaitable<Result<>> Vm::make_lines(bool anew) {
     }
     auto spool = os::Spool::open(parts_.memory_dir, name, base);
     if (!spool) co_return std::unexpected(spool.error());
-    auto line = std::make_unique<Line>(Line::Shared{parts_.loop, parts_.disks, parts_.holder, *events_, parts_.log}, std::move(settings), std::move(*spool));
+    auto line = std::make_unique<Line>(Line::Shared{parts_.loop, parts_.disks, parts_.holder, *events_, parts_.log}, std::move(settings),
+                                       std::move(*spool));
     // The holder pumps while no keeper is there: it lets go first.
     parts_.holder.release_pump(name, [](int) {});
     auto locked = co_await line->take_lock();
@@ -90,10 +91,13 @@ Result<> Vm::make_endpoints() {
   for (const vmm::Fifo& fifo : plan_.fifos) {
     if (fifo.anew && !running) TRY(os::remove_file(fifo.path));
     TRY_ASSIGN(UniqueFd made, os::open_fifo(fifo.path));
-    if (fifo.path == plan_.control_in) control_in_ = std::move(made);
-    else if (fifo.path == plan_.control_out) control_out_ = std::move(made);
+    if (fifo.path == plan_.control_in)
+      control_in_ = std::move(made);
+    else if (fifo.path == plan_.control_out)
+      control_out_ = std::move(made);
     // Carried lines' FIFOs are opened again by connect_line; until then this open keeps what is in them.
-    else held_["fifo-path:" + fifo.path] = std::move(made);
+    else
+      held_["fifo-path:" + fifo.path] = std::move(made);
   }
   for (const vmm::Terminal& terminal : plan_.terminals) {
     std::string slave_name = "slave:" + terminal.line;
@@ -178,7 +182,8 @@ asio::awaitable<Result<>> Vm::dial_lines() {
     // A monitor of ours binds it before it answers vm.create; somebody else's comes when it comes.
     if (!plan.monitor_binds) continue;
     bool open = co_await changed_.wait_for(std::chrono::seconds(10), [&] { return line.upstream_is_open() || !monitor_is_up_; });
-    if (!open || !line.upstream_is_open()) co_return fail(fmt::format("the monitor did not bind {} within 10 s", plan.socket_path), ErrorKind::timed_out);
+    if (!open || !line.upstream_is_open())
+      co_return fail(fmt::format("the monitor did not bind {} within 10 s", plan.socket_path), ErrorKind::timed_out);
   }
   co_return Result<>{};
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a VM begins, and how a later keeper takes it up again: both make what is missing and take what is held; see vm.hpp.
-#include <boost/json/parse.hpp>
-#include <boost/json/serialize.hpp>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <cerrno>
 
 #include "keeper/start_record.hpp"
@@ -169,7 +169,8 @@ asio::awaitable<Result<>> Vm::begin() {
   if (auto made = os::make_folders(run_dir_, 0700); !made) co_return made;
   if (auto loaded = load_spec(vm_dir_ + "/spec.json"); !loaded) co_return loaded;
   // The copy that later keepers read lies on the tmpfs: no disk is waited for to take a line up again.
-  if (auto copied = os::write_file(parts_.memory_dir + "/spec.json", boost::json::serialize(api::to_json(spec_))); !copied) co_return copied;
+  if (auto copied = os::write_file(parts_.memory_dir + "/spec.json", boost::json::serialize(api::to_json(spec_))); !copied)
+    co_return copied;
   auto plan = vmm::make_plan(spec_, endpoints_, process_environment());
   if (!plan) co_return std::unexpected(plan.error());
   plan_ = std::move(*plan);
@@ -178,7 +179,8 @@ asio::awaitable<Result<>> Vm::begin() {
     boost::system::error_code ignored;
     auto value = json::parse(*last, ignored);
     if (!ignored && value.is_object()) {
-      if (auto* boot = value.as_object().if_contains("boot"); boot && boot->is_int64()) state_.boot = static_cast<std::uint64_t>(boot->as_int64());
+      if (auto* boot = value.as_object().if_contains("boot"); boot && boot->is_int64())
+        state_.boot = static_cast<std::uint64_t>(boot->as_int64());
     }
   }
   set_state("starting", "");
@@ -209,7 +211,8 @@ asio::awaitable<Result<>> Vm::begin() {
 asio::awaitable<Result<>> Vm::take_up() {
   if (auto loaded = load_spec(parts_.memory_dir + "/spec.json"); !loaded) co_return loaded;
   // The monitor runs: what it needed of the host for its start (its kernel, KVM) may be gone since, and is not looked at.
-  auto plan = driver_->plan(spec_, endpoints_, {.binary = state_.binary, .environment = {}, .kvm_opens = true, .kvm_error = {}, .cpu_virtualizes = true});
+  auto plan = driver_->plan(spec_, endpoints_,
+                            {.binary = state_.binary, .environment = {}, .kvm_opens = true, .kvm_error = {}, .cpu_virtualizes = true});
   if (!plan) co_return std::unexpected(plan.error());
   plan_ = std::move(*plan);
   if (auto it = inheritance_.processes.find("monitor"); it != inheritance_.processes.end() && it->second.pidfd) {
@@ -250,8 +253,10 @@ asio::awaitable<Result<>> Vm::take_up() {
     for (const std::string& name : names) {
       UniqueFd connection = inherited(name);
       UniqueFd cursor = inherited("cursor:" + name.substr(7));
-      if (cursor) line.take_over(name, std::move(connection), std::move(cursor));
-      else line.accept(name, std::move(connection));  // it has seen nothing yet
+      if (cursor)
+        line.take_over(name, std::move(connection), std::move(cursor));
+      else
+        line.accept(name, std::move(connection));  // it has seen nothing yet
     }
   }
   if (auto made = make_listeners(); !made) co_return made;

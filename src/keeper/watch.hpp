@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waiting for a descriptor that somebody else owns. The registration ends with the object; no handler runs after that.
 #pragma once
+#include <poll.h>
+
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <poll.h>
 #include <functional>
 #include <memory>
 
@@ -31,13 +32,14 @@ class Watch {
     waiting = true;
     using Descriptor = boost::asio::posix::stream_descriptor;
     auto type = what == For::read ? Descriptor::wait_read : what == For::write ? Descriptor::wait_write : Descriptor::wait_error;
-    descriptor_.async_wait(type, [this, alive = std::weak_ptr<bool>(alive_), what, handler = std::move(handler)](boost::system::error_code error) mutable {
-      if (alive.expired()) return;
-      waiting_[static_cast<int>(what)] = false;
-      if (error) return;
-      if (!ready(what)) return wait(what, std::move(handler));
-      handler();
-    });
+    descriptor_.async_wait(
+        type, [this, alive = std::weak_ptr<bool>(alive_), what, handler = std::move(handler)](boost::system::error_code error) mutable {
+          if (alive.expired()) return;
+          waiting_[static_cast<int>(what)] = false;
+          if (error) return;
+          if (!ready(what)) return wait(what, std::move(handler));
+          handler();
+        });
   }
   [[nodiscard]] bool waiting(For what) const { return waiting_[static_cast<int>(what)]; }
 

@@ -23,8 +23,8 @@ class Flow {
   using Clock = std::chrono::steady_clock::time_point;
 
   struct Decision {
-    Offset low = 0;          ///< what lies below may go (never less than `low` before)
-    std::uint64_t room = 0;  ///< how many bytes may be pumped now; 0: the guest waits
+    Offset low = 0;              ///< what lies below may go (never less than `low` before)
+    std::uint64_t room = 0;      ///< how many bytes may be pumped now; 0: the guest waits
     std::optional<Clock> until;  ///< while it waits: ask again then, at the latest
     std::uint64_t given_up = 0;  ///< bytes that the journal will lack by this decision
   };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Spool → raw client: sendfile without an offset moves the bytes and the cursor's position together, so that a SIGKILL leaves both agreeing.
+// Spool → raw client: sendfile without an offset moves the bytes and the cursor's position together, so that a SIGKILL leaves both
+// agreeing.
 #pragma once
 #include <cstddef>
 

@@ -34,7 +34,8 @@ Result<PathWatch> PathWatch::create(std::string path) {
 void PathWatch::watch_nearest() {
   std::string folder = folder_of(path_);
   while (folder != watched_) {
-    int descriptor = ::inotify_add_watch(inotify_.get(), folder.c_str(), IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
+    int descriptor =
+        ::inotify_add_watch(inotify_.get(), folder.c_str(), IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
     if (descriptor >= 0) {
       if (descriptor_ >= 0 && descriptor_ != descriptor) (void)::inotify_rm_watch(inotify_.get(), descriptor_);
       descriptor_ = descriptor;

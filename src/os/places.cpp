@@ -123,7 +123,8 @@ Result<std::string> Places::memory_dir(std::string_view name) const {
   if (is_plain_tmpfs(run_)) return run_dir(name);
   std::string base = fmt::format("/dev/shm/vmline-{}-{:016x}", ::getuid(), hash(root_));
   if (!is_plain_tmpfs("/dev/shm")) {
-    return fail(fmt::format("the spool needs a tmpfs without huge pages: neither {} nor /dev/shm is one (mount a tmpfs on {})", run_, run_));
+    return fail(
+        fmt::format("the spool needs a tmpfs without huge pages: neither {} nor /dev/shm is one (mount a tmpfs on {})", run_, run_));
   }
   TRY(make_folders(base, 0700));
   TRY(check_owner(base));

@@ -20,9 +20,9 @@ class Places {
 
   [[nodiscard]] const std::string& root() const { return root_; }
   [[nodiscard]] const std::string& run() const { return run_; }
-  [[nodiscard]] std::string vm_dir(std::string_view name) const;         ///< ROOT/vms/NAME
-  [[nodiscard]] std::string run_dir(std::string_view name) const;        ///< RUN/NAME
-  [[nodiscard]] std::string command_lock(std::string_view name) const;   ///< RUN/NAME.lock: for commands
+  [[nodiscard]] std::string vm_dir(std::string_view name) const;          ///< ROOT/vms/NAME
+  [[nodiscard]] std::string run_dir(std::string_view name) const;         ///< RUN/NAME
+  [[nodiscard]] std::string command_lock(std::string_view name) const;    ///< RUN/NAME.lock: for commands
   [[nodiscard]] std::string control_socket(std::string_view name) const;  ///< RUN/NAME/control.sock
 
   /// Makes ROOT/vms and RUN (0700) where they are missing.

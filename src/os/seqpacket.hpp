@@ -11,7 +11,7 @@ namespace vmline::os {
 
 struct Packet {
   wire::holder::Message message;
-  UniqueFd descriptor;       ///< none: there was none, or our table was full
+  UniqueFd descriptor;           ///< none: there was none, or our table was full
   bool descriptor_lost = false;  ///< MSG_CTRUNC: one was sent, and our table was full
 };
 

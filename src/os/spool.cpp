@@ -46,7 +46,8 @@ Result<Spool> Spool::open(const std::string& memory_dir, const std::string& line
   TRY_ASSIGN(UniqueFd note, open_file("note", note_path, O_RDWR | O_NOFOLLOW));
   LineNote content;
   ssize_t n = ::pread(note.get(), &content, sizeof content, 0);
-  if (n != static_cast<ssize_t>(sizeof content) || content.magic != wire::holder::note_magic) return fail("note " + note_path + " is not one of ours");
+  if (n != static_cast<ssize_t>(sizeof content) || content.magic != wire::holder::note_magic)
+    return fail("note " + note_path + " is not one of ours");
   return Spool(std::move(file), std::move(note), std::move(file_path), content.low);
 }
 

@@ -34,8 +34,8 @@ Result<UniqueFd> new_socket() {
 
 Result<> check_socket_path(const std::string& path) {
   if (path.size() <= limits::socket_path) return {};
-  return fail(fmt::format("the socket path {} has {} bytes, and a Unix socket's path can have {}: use a shorter --root or name", path, path.size(),
-                          limits::socket_path),
+  return fail(fmt::format("the socket path {} has {} bytes, and a Unix socket's path can have {}: use a shorter --root or name", path,
+                          path.size(), limits::socket_path),
               ErrorKind::usage);
 }
 

@@ -22,11 +22,11 @@ namespace asio = boost::asio;
 
 /// Facts of this host that a plan depends on; host.hpp finds them out.
 struct Host {
-  std::string binary{};                  ///< the monitor's program, a path; empty where the driver has none
+  std::string binary{};                    ///< the monitor's program, a path; empty where the driver has none
   std::vector<std::string> environment{};  ///< handed on to the processes
-  bool kvm_opens = false;                ///< /dev/kvm opens read-write
-  std::string kvm_error{};               ///< else why: "Permission denied"
-  bool cpu_virtualizes = false;          ///< vmx or svm is among the CPU's flags
+  bool kvm_opens = false;                  ///< /dev/kvm opens read-write
+  std::string kvm_error{};                 ///< else why: "Permission denied"
+  bool cpu_virtualizes = false;            ///< vmx or svm is among the CPU's flags
 };
 
 struct MonitorEvent {
@@ -35,8 +35,8 @@ struct MonitorEvent {
   /// What the guest sends from here on is of a new boot: Cloud Hypervisor's `rebooting`, QEMU's RESET. (Not the first boot.) Several of
   /// them without a byte of the guest's between are one boot: SeaBIOS resets QEMU's machine again, once or twice, within 50 ms of a reset.
   bool begins_boot = false;
-  std::string text;         ///< the monitor's own words: "vm rebooting", "RESET guest-reset"
-  std::optional<Time> at;   ///< when it happened, where the monitor tells
+  std::string text;        ///< the monitor's own words: "vm rebooting", "RESET guest-reset"
+  std::optional<Time> at;  ///< when it happened, where the monitor tells
 };
 
 /// Where the guest is, as the monitor says.
@@ -70,9 +70,9 @@ struct MonitorContext {
   asio::any_io_executor executor;
   const api::Spec* spec = nullptr;  ///< borrowed; must outlive the Monitor
   Endpoints endpoints;
-  int control_in = -1;              ///< plan.control_in opened read-write, non-blocking; borrowed
-  std::string id_prefix;            ///< of this keeper alone: answers to an earlier one's questions are not mistaken for ours
-  std::optional<Time> started;      ///< when the monitor was started, where known: Cloud Hypervisor counts its events from there
+  int control_in = -1;          ///< plan.control_in opened read-write, non-blocking; borrowed
+  std::string id_prefix;        ///< of this keeper alone: answers to an earlier one's questions are not mistaken for ours
+  std::optional<Time> started;  ///< when the monitor was started, where known: Cloud Hypervisor counts its events from there
 };
 
 class Driver {

@@ -108,8 +108,8 @@ Result<> check_readable(std::string_view what, const std::string& path, int mode
 
 Result<> check_socket(const std::string& path) {
   if (path.size() <= limits::socket_path) return {};
-  return fail(fmt::format("socket {}: the path has {} bytes, and a socket's has at most {}: choose a shorter root or name", path, path.size(),
-                          limits::socket_path),
+  return fail(fmt::format("socket {}: the path has {} bytes, and a socket's has at most {}: choose a shorter root or name", path,
+                          path.size(), limits::socket_path),
               ErrorKind::usage);
 }
 

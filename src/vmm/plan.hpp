@@ -62,9 +62,9 @@ struct LinePlan {
   api::UpstreamKind upstream = api::UpstreamKind::carried;
   std::string output_fifo{};  ///< carried: the pump's source
   Typing typing = Typing::fifo;
-  std::string input_fifo{};     ///< for Typing::fifo
-  std::string no_typing{};      ///< for Typing::none: why
-  std::string socket_path{};    ///< dial: to connect to, between Monitor::create and start; listen: to be listening on before the start
+  std::string input_fifo{};    ///< for Typing::fifo
+  std::string no_typing{};     ///< for Typing::none: why
+  std::string socket_path{};   ///< dial: to connect to, between Monitor::create and start; listen: to be listening on before the start
   bool monitor_binds = false;  ///< dial: the monitor binds socket_path, so a stale one is removed before the start
   friend bool operator==(const LinePlan&, const LinePlan&) = default;
 };
@@ -75,12 +75,12 @@ struct DescriptorAction {
   Source source = Source::null;
   int target = 0;
   std::string text{};  ///< the path; the name of what is held; the name under which the pty's master is held
-  int flags = 0;     ///< open flags, for path
+  int flags = 0;       ///< open flags, for path
   friend bool operator==(const DescriptorAction&, const DescriptorAction&) = default;
 };
 
 struct Process {
-  std::string name;  ///< "monitor"
+  std::string name;                 ///< "monitor"
   std::vector<std::string> argv{};  ///< argv[0] is a path
   std::vector<std::string> environment{};
   std::string directory{};
@@ -92,11 +92,11 @@ struct Plan {
   std::vector<Fifo> fifos;
   std::vector<Listener> listeners;
   std::vector<Terminal> terminals;
-  std::vector<LinePlan> lines;  ///< in the order of the spec
-  std::vector<Process> processes;  ///< to start in this order; empty when somebody else runs the monitor
-  std::string control_out;  ///< the FIFO to give to Monitor::feed; empty: none
-  std::string control_in;   ///< the FIFO that the Monitor writes to; empty: none
-  std::string acceleration;  ///< "kvm", "tcg" or empty: what was decided
+  std::vector<LinePlan> lines;        ///< in the order of the spec
+  std::vector<Process> processes;     ///< to start in this order; empty when somebody else runs the monitor
+  std::string control_out;            ///< the FIFO to give to Monitor::feed; empty: none
+  std::string control_in;             ///< the FIFO that the Monitor writes to; empty: none
+  std::string acceleration;           ///< "kvm", "tcg" or empty: what was decided
   std::vector<std::string> warnings;  ///< for the user
 };
 

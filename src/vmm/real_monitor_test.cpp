@@ -143,7 +143,8 @@ TEST_P(RealMonitor, SaysWhyAKernelDoesNotLoad) {
   ASSERT_TRUE(launched) << sentence(launched);
   ASSERT_TRUE(vm.run(vm.monitor->create()));
   Result<> started = vm.run(vm.monitor->start());
-  EXPECT_TRUE(sentence(started).starts_with("cloud-hypervisor vm.boot: The VM could not boot: Cannot load the kernel")) << sentence(started);
+  EXPECT_TRUE(sentence(started).starts_with("cloud-hypervisor vm.boot: The VM could not boot: Cannot load the kernel"))
+      << sentence(started);
 }
 
 TEST_P(RealMonitor, KnowsThatThereIsNoVmYet) {

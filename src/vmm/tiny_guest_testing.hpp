@@ -13,22 +13,22 @@ namespace vmline::vmm {
 
 inline std::string tiny_guest() {
   constexpr std::array<unsigned char, 85> code = {
-      0xbe, 0x4d, 0x00, 0x10, 0x00,              // 00: mov $0x10004d, %esi      the text below
-      0xac, 0x84, 0xc0, 0x74, 0x14,              // 05: lods; test %al, %al; je 1e
-      0x88, 0xc3,                                // 0a: mov %al, %bl
-      0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x20,  // 0c: in 0x3fd; test $0x20      waits for the transmitter
-      0x74, 0xf7,                                // 13: je 0c
-      0x66, 0xba, 0xf8, 0x03, 0x88, 0xd8, 0xee,  // 15: out %bl, 0x3f8
-      0xeb, 0xe7,                                // 1c: jmp 05
-      0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01,  // 1e: in 0x3fd; test $1         waits for a key
-      0x74, 0xf7,                                // 25: je 1e
-      0x66, 0xba, 0xf8, 0x03, 0xec,              // 27: in 0x3f8
-      0x3c, 'r',  0x75, 0x06,                    // 2c: 'r'?
-      0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xe8,        // 30: out 0xfe, 0x64            resets by the keyboard controller
-      0x3c, 'q',  0x75, 0xe4,                    // 36: 'q'?
-      0x66, 0xba, 0x00, 0x06, 0xb0, 0x34, 0xee,  // 3a: out 0x34, 0x600           power-off of Cloud Hypervisor
+      0xbe, 0x4d, 0x00, 0x10, 0x00,                                // 00: mov $0x10004d, %esi      the text below
+      0xac, 0x84, 0xc0, 0x74, 0x14,                                // 05: lods; test %al, %al; je 1e
+      0x88, 0xc3,                                                  // 0a: mov %al, %bl
+      0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x20,                    // 0c: in 0x3fd; test $0x20      waits for the transmitter
+      0x74, 0xf7,                                                  // 13: je 0c
+      0x66, 0xba, 0xf8, 0x03, 0x88, 0xd8, 0xee,                    // 15: out %bl, 0x3f8
+      0xeb, 0xe7,                                                  // 1c: jmp 05
+      0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01,                    // 1e: in 0x3fd; test $1         waits for a key
+      0x74, 0xf7,                                                  // 25: je 1e
+      0x66, 0xba, 0xf8, 0x03, 0xec,                                // 27: in 0x3f8
+      0x3c, 'r',  0x75, 0x06,                                      // 2c: 'r'?
+      0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xe8,                          // 30: out 0xfe, 0x64            resets by the keyboard controller
+      0x3c, 'q',  0x75, 0xe4,                                      // 36: 'q'?
+      0x66, 0xba, 0x00, 0x06, 0xb0, 0x34, 0xee,                    // 3a: out 0x34, 0x600           power-off of Cloud Hypervisor
       0x66, 0xba, 0x04, 0x06, 0x66, 0xb8, 0x00, 0x20, 0x66, 0xef,  // 41: out 0x2000, 0x604: power-off of QEMU's q35
-      0xeb, 0xd1,                                // 4b: jmp 1e
+      0xeb, 0xd1,                                                  // 4b: jmp 1e
       'h',  'e',  'l',  'l',  'o',  '\r', '\n', 0};
   constexpr std::uint32_t address = 0x100000;
   struct Note {
@@ -53,10 +53,22 @@ inline std::string tiny_guest() {
   file.header.e_phentsize = sizeof(Elf64_Phdr);
   file.header.e_phnum = 2;
   constexpr std::size_t code_at = 4096;
-  file.load = {.p_type = PT_LOAD, .p_flags = PF_R | PF_W | PF_X, .p_offset = code_at, .p_vaddr = address, .p_paddr = address,
-               .p_filesz = code.size(), .p_memsz = code.size(), .p_align = 4096};
-  file.note = {.p_type = PT_NOTE, .p_flags = PF_R, .p_offset = sizeof file, .p_vaddr = 0, .p_paddr = 0,
-               .p_filesz = sizeof note, .p_memsz = sizeof note, .p_align = 4};
+  file.load = {.p_type = PT_LOAD,
+               .p_flags = PF_R | PF_W | PF_X,
+               .p_offset = code_at,
+               .p_vaddr = address,
+               .p_paddr = address,
+               .p_filesz = code.size(),
+               .p_memsz = code.size(),
+               .p_align = 4096};
+  file.note = {.p_type = PT_NOTE,
+               .p_flags = PF_R,
+               .p_offset = sizeof file,
+               .p_vaddr = 0,
+               .p_paddr = 0,
+               .p_filesz = sizeof note,
+               .p_memsz = sizeof note,
+               .p_align = 4};
   std::string out(reinterpret_cast<const char*>(&file), sizeof file);
   out.append(reinterpret_cast<const char*>(&note), sizeof note);
   out.resize(code_at);

@@ -98,9 +98,7 @@ TEST_F(UnixHttp, AHalfAnswerIsNone) {
   EXPECT_EQ(ask().error().sentence(), "the connection ended before an answer came");
 }
 
-TEST_F(UnixHttp, NobodyThereIsToldWithThePath) {
-  EXPECT_EQ(ask().error().sentence(), socket() + ": No such file or directory");
-}
+TEST_F(UnixHttp, NobodyThereIsToldWithThePath) { EXPECT_EQ(ask().error().sentence(), socket() + ": No such file or directory"); }
 
 TEST_F(UnixHttp, NonsenseAndTooMuchAreRefused) {
   serve("SSH-2.0-OpenSSH\r\n\r\n");

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as an event stream, whole and cut in two: the same events, and a good event after them is always seen.
+#include "vmm/cloud_hypervisor/event_stream.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string_view>
 
 #include "base/check.hpp"
-#include "vmm/cloud_hypervisor/event_stream.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using vmline::vmm::cloud_hypervisor::EventStream;

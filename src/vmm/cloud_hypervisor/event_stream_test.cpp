@@ -12,8 +12,8 @@ namespace {
 using Kind = MonitorEvent::Kind;
 
 std::string event(const std::string& source, const std::string& name, const std::string& properties = "null") {
-  return "{\n  \"timestamp\": {\n    \"secs\": 1,\n    \"nanos\": 500000000\n  },\n  \"source\": \"" + source + "\",\n  \"event\": \"" + name +
-         "\",\n  \"properties\": " + properties + "\n}\n\n";
+  return "{\n  \"timestamp\": {\n    \"secs\": 1,\n    \"nanos\": 500000000\n  },\n  \"source\": \"" + source + "\",\n  \"event\": \"" +
+         name + "\",\n  \"properties\": " + properties + "\n}\n\n";
 }
 std::vector<MonitorEvent> feed(EventStream& stream, std::string_view text) { return stream.feed(std::as_bytes(std::span(text))); }
 std::string words(const std::vector<MonitorEvent>& events) {

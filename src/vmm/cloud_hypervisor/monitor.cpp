@@ -16,8 +16,7 @@ namespace {
 
 class ApiMonitor final : public Monitor {
  public:
-  explicit ApiMonitor(const MonitorContext& context)
-      : spec_(*context.spec), endpoints_(context.endpoints), events_(context.started) {}
+  explicit ApiMonitor(const MonitorContext& context) : spec_(*context.spec), endpoints_(context.endpoints), events_(context.started) {}
 
   asio::awaitable<Result<>> create() override {
     auto config = vm_config(spec_, endpoints_);

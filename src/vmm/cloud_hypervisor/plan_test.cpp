@@ -133,11 +133,10 @@ TEST(CloudHypervisorPlan, RefusesWhatItCannotDo) {
 
 TEST(CloudHypervisorPlan, StopsInFourSteps) {
   using Action = StopStep::Action;
-  EXPECT_EQ(make_stop_steps(bare_spec()),
-            (std::vector<StopStep>{{"power-button", Action::power_button, std::chrono::seconds(10)},
-                                   {"vmm.shutdown", Action::quit, std::chrono::seconds(5)},
-                                   {"SIGTERM", Action::terminate, std::chrono::seconds(2)},
-                                   {"SIGKILL", Action::kill, std::chrono::seconds(2)}}));
+  EXPECT_EQ(make_stop_steps(bare_spec()), (std::vector<StopStep>{{"power-button", Action::power_button, std::chrono::seconds(10)},
+                                                                 {"vmm.shutdown", Action::quit, std::chrono::seconds(5)},
+                                                                 {"SIGTERM", Action::terminate, std::chrono::seconds(2)},
+                                                                 {"SIGKILL", Action::kill, std::chrono::seconds(2)}}));
 }
 
 }  // namespace

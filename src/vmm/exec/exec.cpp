@@ -37,10 +37,8 @@ Result<Plan> plan_command(const api::Spec& spec, const Endpoints& endpoints, con
   Plan plan;
   plan.fifos.push_back({endpoint.output_fifo, false});
   LinePlan line{.name = endpoint.name, .output_fifo = endpoint.output_fifo};
-  Process process{.name = "monitor",
-                  .argv = spec.command,
-                  .environment = host.environment,
-                  .directory = spec.directory.empty() ? "/" : spec.directory};
+  Process process{
+      .name = "monitor", .argv = spec.command, .environment = host.environment, .directory = spec.directory.empty() ? "/" : spec.directory};
   process.argv[0] = host.binary;
   // Every FIFO read-write, by an open of the command's own: it never sees us come and go, and no O_NONBLOCK of ours.
   if (spec.pty) {
@@ -83,7 +81,8 @@ class Foreign final : public Driver {
       if (endpoint.upstream == api::UpstreamKind::carried) {
         return fail("line " + endpoint.name + ": somebody else's monitor is dialled or listened for", ErrorKind::usage);
       }
-      plan.lines.push_back({.name = endpoint.name, .upstream = endpoint.upstream, .typing = Typing::socket, .socket_path = endpoint.socket_path});
+      plan.lines.push_back(
+          {.name = endpoint.name, .upstream = endpoint.upstream, .typing = Typing::socket, .socket_path = endpoint.socket_path});
     }
     return plan;
   }

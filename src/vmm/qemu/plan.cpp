@@ -72,9 +72,24 @@ std::string memory_of(const api::Spec& spec) {
 }
 
 Arguments arguments(const api::Spec& spec, const Endpoints& endpoints, const std::string& binary, bool kvm) {
-  Arguments argv = {binary, "-no-user-config", "-nodefaults", "-name", quoted(spec.name), "-machine",
-                    option("q35", {{"accel", kvm ? "kvm" : "tcg"}}), "-cpu", "max", "-m", memory_of(spec), "-smp", std::to_string(spec.cpus),
-                    "-display", "none", "-vga", "none", "-S"};
+  Arguments argv = {binary,
+                    "-no-user-config",
+                    "-nodefaults",
+                    "-name",
+                    quoted(spec.name),
+                    "-machine",
+                    option("q35", {{"accel", kvm ? "kvm" : "tcg"}}),
+                    "-cpu",
+                    "max",
+                    "-m",
+                    memory_of(spec),
+                    "-smp",
+                    std::to_string(spec.cpus),
+                    "-display",
+                    "none",
+                    "-vga",
+                    "none",
+                    "-S"};
   append(argv, {"-chardev", option("pipe", {{"id", "qmp"}, {"path", stem(endpoints.control_out)}}), "-mon",
                 option("", {{"chardev", "qmp"}, {"mode", "control"}})});
   bool first_console = true;
@@ -88,11 +103,12 @@ Arguments arguments(const api::Spec& spec, const Endpoints& endpoints, const std
   for (std::size_t i = 0; i < spec.disks.size(); ++i) {
     std::string id = fmt::format("disk{}", i);
     const api::Disk& disk = spec.disks[i];
-    append(argv, {"-drive", option("", {{"file", file_name(disk.path)},
-                                        {"if", "none"},
-                                        {"id", id},
-                                        {"format", disk.format},
-                                        {"readonly", disk.readonly ? "on" : "off"}}),
+    append(argv, {"-drive",
+                  option("", {{"file", file_name(disk.path)},
+                              {"if", "none"},
+                              {"id", id},
+                              {"format", disk.format},
+                              {"readonly", disk.readonly ? "on" : "off"}}),
                   "-device", option("virtio-blk-pci", {{"drive", id}})});
   }
   argv.insert(argv.end(), spec.monitor_args.begin(), spec.monitor_args.end());

@@ -14,7 +14,8 @@ namespace {
 using Source = DescriptorAction::Source;
 using Strings = std::vector<std::string>;
 
-const Host host{.binary = "/usr/bin/qemu-system-x86_64", .environment = {"A=b"}, .kvm_opens = false, .kvm_error = "no", .cpu_virtualizes = false};
+const Host host{
+    .binary = "/usr/bin/qemu-system-x86_64", .environment = {"A=b"}, .kvm_opens = false, .kvm_error = "no", .cpu_virtualizes = false};
 
 api::Spec bare_spec() {
   api::Spec spec;
@@ -43,22 +44,58 @@ TEST(QemuPlan, PinsTheWholeCommandLine) {
   spec.cpus = 2;
   spec.disks = {{"/d,1", "raw", false}, {"/e", "raw", true}};
   spec.monitor_args = {"-bios", "qboot.rom"};
-  EXPECT_EQ(argv_of(spec), (Strings{"/usr/bin/qemu-system-x86_64", "-no-user-config", "-nodefaults", "-name", "web1", "-machine", "q35,accel=tcg",
-                                    "-cpu", "max", "-m", "512M", "-smp", "2", "-display", "none", "-vga", "none", "-S",
-                                    "-chardev", "pipe,id=qmp,path=/run/vmline/web1/qmp", "-mon", "chardev=qmp,mode=control",
-                                    "-chardev", "pipe,id=line-serial0,path=/run/vmline/web1/serial0", "-serial", "chardev:line-serial0",
-                                    "-kernel", "/k", "-append", "console=ttyS0 root=/dev/vda1 rw", "-initrd", "/i",
-                                    "-drive", "file=/d,,1,if=none,id=disk0,format=raw,readonly=off", "-device", "virtio-blk-pci,drive=disk0",
-                                    "-drive", "file=/e,if=none,id=disk1,format=raw,readonly=on", "-device", "virtio-blk-pci,drive=disk1",
-                                    "-bios", "qboot.rom"}));
+  EXPECT_EQ(argv_of(spec), (Strings{"/usr/bin/qemu-system-x86_64",
+                                    "-no-user-config",
+                                    "-nodefaults",
+                                    "-name",
+                                    "web1",
+                                    "-machine",
+                                    "q35,accel=tcg",
+                                    "-cpu",
+                                    "max",
+                                    "-m",
+                                    "512M",
+                                    "-smp",
+                                    "2",
+                                    "-display",
+                                    "none",
+                                    "-vga",
+                                    "none",
+                                    "-S",
+                                    "-chardev",
+                                    "pipe,id=qmp,path=/run/vmline/web1/qmp",
+                                    "-mon",
+                                    "chardev=qmp,mode=control",
+                                    "-chardev",
+                                    "pipe,id=line-serial0,path=/run/vmline/web1/serial0",
+                                    "-serial",
+                                    "chardev:line-serial0",
+                                    "-kernel",
+                                    "/k",
+                                    "-append",
+                                    "console=ttyS0 root=/dev/vda1 rw",
+                                    "-initrd",
+                                    "/i",
+                                    "-drive",
+                                    "file=/d,,1,if=none,id=disk0,format=raw,readonly=off",
+                                    "-device",
+                                    "virtio-blk-pci,drive=disk0",
+                                    "-drive",
+                                    "file=/e,if=none,id=disk1,format=raw,readonly=on",
+                                    "-device",
+                                    "virtio-blk-pci,drive=disk1",
+                                    "-bios",
+                                    "qboot.rom"}));
 }
 
 TEST(QemuPlan, CarriesLinesAndControlOnFifos) {
   auto plan = plan_of(bare_spec());
   ASSERT_TRUE(plan) << plan.error().sentence();
   const std::string run = "/run/vmline/web1/", log = "/var/web1/monitor.log";
-  EXPECT_EQ(plan->fifos, (std::vector<Fifo>{{run + "qmp.out", true}, {run + "qmp.in", true}, {run + "serial0.out", false}, {run + "serial0.in", false}}));
-  EXPECT_EQ(plan->lines, (std::vector<LinePlan>{{.name = "serial0", .output_fifo = run + "serial0.out", .input_fifo = run + "serial0.in"}}));
+  EXPECT_EQ(plan->fifos, (std::vector<Fifo>{
+                             {run + "qmp.out", true}, {run + "qmp.in", true}, {run + "serial0.out", false}, {run + "serial0.in", false}}));
+  EXPECT_EQ(plan->lines,
+            (std::vector<LinePlan>{{.name = "serial0", .output_fifo = run + "serial0.out", .input_fifo = run + "serial0.in"}}));
   EXPECT_EQ(plan->control_out, run + "qmp.out");
   EXPECT_EQ(plan->control_in, run + "qmp.in");
   EXPECT_EQ(plan->acceleration, "tcg");

@@ -2,10 +2,9 @@
 // See qmp_message.hpp.
 #include "vmm/qemu/qmp_message.hpp"
 
-#include <climits>
-
 #include <array>
 #include <boost/json.hpp>
+#include <climits>
 
 #include "base/check.hpp"
 #include "vmm/words.hpp"

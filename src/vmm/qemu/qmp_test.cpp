@@ -56,7 +56,8 @@ TEST(QmpReader, SkipsWhatIsNoMessage) {
 
 TEST(QmpMessage, EventsAreRead) {
   auto event = [](std::string_view text) { return event_in(boost::json::parse({text.data(), text.size()}).as_object()); };
-  auto reset = event(R"({"timestamp":{"seconds":1767225600,"microseconds":5},"event":"RESET","data":{"guest":true,"reason":"guest-reset"}})");
+  auto reset =
+      event(R"({"timestamp":{"seconds":1767225600,"microseconds":5},"event":"RESET","data":{"guest":true,"reason":"guest-reset"}})");
   ASSERT_TRUE(reset);
   EXPECT_EQ(reset->kind, MonitorEvent::Kind::reset);
   EXPECT_TRUE(reset->begins_boot);
@@ -88,7 +89,12 @@ class QmpCalls : public testing::Test {
     ASSERT_EQ(::pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
     read_end_.reset(ends[0]);
     write_end_.reset(ends[1]);
-    monitor_ = make_monitor({.executor = loop_.get_executor(), .spec = nullptr, .endpoints = {}, .control_in = write_end_.get(), .id_prefix = "k", .started = {}});
+    monitor_ = make_monitor({.executor = loop_.get_executor(),
+                             .spec = nullptr,
+                             .endpoints = {},
+                             .control_in = write_end_.get(),
+                             .id_prefix = "k",
+                             .started = {}});
   }
   template <class T>
   std::shared_ptr<std::optional<T>> call(asio::awaitable<T> operation) {
@@ -139,7 +145,9 @@ TEST_F(QmpCalls, ARefusalIsASentence) {
 
 TEST_F(QmpCalls, CapabilitiesThatWereNegotiatedAlreadyAreFine) {
   auto result = call(monitor_->create());
-  feed("{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"Capabilities negotiation is already complete, command ignored\"},\"id\":\"k-1\"}\n");
+  feed(
+      "{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"Capabilities negotiation is already complete, command "
+      "ignored\"},\"id\":\"k-1\"}\n");
   ASSERT_TRUE(*result);
   EXPECT_TRUE(**result);
 }
@@ -147,7 +155,9 @@ TEST_F(QmpCalls, CapabilitiesThatWereNegotiatedAlreadyAreFine) {
 TEST_F(QmpCalls, NegotiatesFirstWhereNobodyDid) {
   auto result = call(monitor_->state());
   asked();
-  feed("{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"Expecting capabilities negotiation with 'qmp_capabilities'\"},\"id\":\"k-1\"}\n");
+  feed(
+      "{\"error\":{\"class\":\"CommandNotFound\",\"desc\":\"Expecting capabilities negotiation with "
+      "'qmp_capabilities'\"},\"id\":\"k-1\"}\n");
   EXPECT_EQ(asked(), "{\"execute\":\"qmp_capabilities\",\"id\":\"k-2\"}\n");
   feed("{\"return\":{},\"id\":\"k-2\"}\n");
   EXPECT_EQ(asked(), "{\"execute\":\"query-status\",\"id\":\"k-3\"}\n");
@@ -179,7 +189,8 @@ TEST_F(QmpCalls, AMonitorThatReadsNoMoreIsToldAsTimedOut) {
 TEST_F(QmpCalls, ACancelledQuestionLeavesNothingBehind) {
   asio::cancellation_signal cancel;
   bool ended = false;
-  asio::co_spawn(loop_, monitor_->reset(), asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr, Result<>) { ended = true; }));
+  asio::co_spawn(loop_, monitor_->reset(),
+                 asio::bind_cancellation_slot(cancel.slot(), [&](std::exception_ptr, Result<>) { ended = true; }));
   turn();
   cancel.emit(asio::cancellation_type::terminal);
   turn();

@@ -42,7 +42,8 @@ bool has_nul(const json::string& text) { return std::ranges::find(text, '\0') !=
 }  // namespace
 
 Result<json::value> parse_json(std::string_view text, std::size_t most) {
-  if (text.size() > most) return fail(fmt::format("{} bytes of JSON are more than the {} that are taken", text.size(), most), ErrorKind::usage);
+  if (text.size() > most)
+    return fail(fmt::format("{} bytes of JSON are more than the {} that are taken", text.size(), most), ErrorKind::usage);
   json::parse_options options;
   options.max_depth = 8;
   json::parser parser({}, options);
@@ -167,7 +168,8 @@ void ObjectReader::texts(std::string_view key, std::vector<std::string>& target,
     const json::value& entry = (*array)[i];
     const json::string* text = entry.if_string();
     if (!text || text->size() > most_bytes || has_nul(*text)) {
-      return errors_.report(fmt::format("{}/{}", at(key), i), &entry, fmt::format("is not text of at most {} bytes without NUL", most_bytes));
+      return errors_.report(fmt::format("{}/{}", at(key), i), &entry,
+                            fmt::format("is not text of at most {} bytes without NUL", most_bytes));
     }
     target.emplace_back(text->data(), text->size());
   }

@@ -28,14 +28,14 @@ struct Disk {
 struct LineSpec {
   std::string name = "serial0";
   UpstreamKind upstream = UpstreamKind::carried;
-  std::string path{};                        ///< of the socket, for dial and listen
-  std::optional<std::string> log{};           ///< the journal's path; unset: ROOT/vms/NAME/lines/LINE.log
-  bool journal = true;                       ///< false: the spool is all there is
-  Replay replay = Replay::spool;             ///< what a raw client gets first
+  std::string path{};                               ///< of the socket, for dial and listen
+  std::optional<std::string> log{};                 ///< the journal's path; unset: ROOT/vms/NAME/lines/LINE.log
+  bool journal = true;                              ///< false: the spool is all there is
+  Replay replay = Replay::spool;                    ///< what a raw client gets first
   std::uint64_t spool = limits::spool_default;      ///< bytes kept in the spool
   std::uint64_t backlog = limits::backlog_default;  ///< bytes the spool may grow by while the journal lags
-  Overflow overflow = Overflow::block;       ///< what happens when the backlog is used up
-  std::chrono::milliseconds stall_limit{5000};  ///< how long `block` holds the guest up
+  Overflow overflow = Overflow::block;              ///< what happens when the backlog is used up
+  std::chrono::milliseconds stall_limit{5000};      ///< how long `block` holds the guest up
 };
 
 struct StopTimes {
@@ -54,11 +54,11 @@ struct Spec {
   std::optional<std::string> cmdline;  ///< unset: console=ttyS0, and with a disk root=/dev/vda1 rw
   std::string acceleration = "auto";   ///< auto, kvm or tcg
   std::vector<Disk> disks;
-  std::vector<LineSpec> lines;         ///< never empty once read: serial0 by default
+  std::vector<LineSpec> lines;  ///< never empty once read: serial0 by default
   std::vector<std::string> monitor_args;
-  std::vector<std::string> command;    ///< for exec: argv
-  std::string directory;               ///< in which monitor and command start; empty: /
-  bool pty = false;                    ///< for exec: stdin is a pty, not a FIFO
+  std::vector<std::string> command;  ///< for exec: argv
+  std::string directory;             ///< in which monitor and command start; empty: /
+  bool pty = false;                  ///< for exec: stdin is a pty, not a FIFO
   Restart restart = Restart::never;
   StopTimes stop;
 };

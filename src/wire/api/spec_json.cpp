@@ -48,7 +48,8 @@ bool is_name(std::string_view name, std::size_t most) {
 constexpr std::string_view vm_name_rule =
     "is not a VM's name: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit, not ending in .lock";
 constexpr std::string_view line_name_rule =
-    "is not a line's name: 1 to 16 of A-Z a-z 0-9 . _ -, beginning with a letter or digit, and none of api, control, events, holder, keeper, "
+    "is not a line's name: 1 to 16 of A-Z a-z 0-9 . _ -, beginning with a letter or digit, and none of api, control, events, holder, "
+    "keeper, "
     "monitor, qmp, state";
 
 void read_line(ObjectReader& in, LineSpec& line) {
@@ -174,13 +175,13 @@ json::object to_json(const Spec& spec) {
   if (spec.cmdline) out["cmdline"] = *spec.cmdline;
   out["acceleration"] = spec.acceleration;
   json::array disks;
-  for (const Disk& disk : spec.disks) disks.push_back(json::object{{"path", disk.path}, {"format", disk.format}, {"readonly", disk.readonly}});
+  for (const Disk& disk : spec.disks)
+    disks.push_back(json::object{{"path", disk.path}, {"format", disk.format}, {"readonly", disk.readonly}});
   out["disks"] = std::move(disks);
   json::array lines;
   for (const LineSpec& line : spec.lines) lines.push_back(write_line(line));
   out["lines"] = std::move(lines);
-  out["stop"] = {
-      {"guest_ms", spec.stop.guest.count()}, {"monitor_ms", spec.stop.monitor.count()}, {"term_ms", spec.stop.term.count()}};
+  out["stop"] = {{"guest_ms", spec.stop.guest.count()}, {"monitor_ms", spec.stop.monitor.count()}, {"term_ms", spec.stop.term.count()}};
   out["restart"] = name_of(spec.restart);
   out["monitor_args"] = json::value_from(spec.monitor_args);
   out["command"] = json::value_from(spec.command);

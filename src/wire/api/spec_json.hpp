@@ -10,7 +10,8 @@
 
 namespace vmline::api {
 
-/// A good spec, or an error such as `/cpus: "two" is not a number from 1 to 1024`. Missing fields have their defaults; lines is never empty.
+/// A good spec, or an error such as `/cpus: "two" is not a number from 1 to 1024`. Missing fields have their defaults; lines is never
+/// empty.
 [[nodiscard]] Result<Spec> parse_spec(std::string_view text);
 [[nodiscard]] boost::json::object to_json(const Spec& spec);
 /// Whether a spec put together by other means (the command line) holds what parse_spec demands.

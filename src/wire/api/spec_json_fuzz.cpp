@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any bytes as a spec: an error or a spec that is written and read back as the same.
+#include "wire/api/spec_json.hpp"
+
 #include <boost/json.hpp>
 #include <cstddef>
 #include <cstdint>
 
 #include "base/check.hpp"
-#include "wire/api/spec_json.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace vmline::api;

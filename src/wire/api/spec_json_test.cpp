@@ -141,7 +141,8 @@ TEST(SpecJson, RefusesHostileInputInShortSentences) {
 TEST(SpecJson, HoldsNamesToWhatFilesCanBeCalled) {
   for (const char* name : {"a", "web1", "Web-1.test_2", "0"}) EXPECT_TRUE(is_vm_name(name)) << name;
   EXPECT_TRUE(is_vm_name(std::string(64, 'a')));
-  for (const char* name : {"", ".", "..", "a/b", "-a", "_a", ".a", "a b", "\xc3\xa4", "a.lock", "a\n"}) EXPECT_FALSE(is_vm_name(name)) << name;
+  for (const char* name : {"", ".", "..", "a/b", "-a", "_a", ".a", "a b", "\xc3\xa4", "a.lock", "a\n"})
+    EXPECT_FALSE(is_vm_name(name)) << name;
   EXPECT_FALSE(is_vm_name(std::string(65, 'a')));
   EXPECT_TRUE(is_line_name("serial0"));
   for (const char* name : {"control", "api", "qmp", "monitor", "events", "a/b", ""}) EXPECT_FALSE(is_line_name(name)) << name;

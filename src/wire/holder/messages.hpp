@@ -11,12 +11,12 @@ namespace vmline::wire::holder {
 inline constexpr std::uint16_t version_major = 1;
 inline constexpr std::uint16_t version_minor = 0;
 
-inline constexpr std::size_t name_size = 48;      ///< with its NUL
-inline constexpr std::size_t held_max = 16384;    ///< descriptors held at a time; the holder's table is that long
-inline constexpr std::size_t processes_max = 64;  ///< processes watched at a time
-inline constexpr std::size_t pumps_max = 16;      ///< lines the holder can pump: limits::lines_per_vm
+inline constexpr std::size_t name_size = 48;               ///< with its NUL
+inline constexpr std::size_t held_max = 16384;             ///< descriptors held at a time; the holder's table is that long
+inline constexpr std::size_t processes_max = 64;           ///< processes watched at a time
+inline constexpr std::size_t pumps_max = 16;               ///< lines the holder can pump: limits::lines_per_vm
 inline constexpr std::size_t start_record_max = 1u << 20;  ///< bytes of a start record
-inline constexpr int keeper_socket = 3;           ///< the keeper's end of the pair, at its birth; the new holder's end with --succeed
+inline constexpr int keeper_socket = 3;  ///< the keeper's end of the pair, at its birth; the new holder's end with --succeed
 
 // Names that mean something to the holder; every other name is the keeper's own affair.
 inline constexpr char listener_prefix[] = "listen:";    ///< listen:LINE, Kind listener
@@ -48,22 +48,23 @@ enum class Type : std::uint16_t {
   release_pump = 7,  ///< stop pumping line `name` and let its lock go; answered by `done`
   settings = 8,      ///< kill a keeper that has not answered for `a` ms (0: never); at most `b` raw clients; answered by `done`
   refuse = 9,        ///< the keeper cannot serve client `name`: tell it a sentence and close it
-  keeper = 10,       ///< (to a new holder, with --succeed) the keeper is pid `a`, its pidfd with this message; clients are numbered from `b`
-  succeed = 11,      ///< (with --succeed) all has been handed over: take up work; `b` keepers came before this one; answered by `done`
-  quit = 12,         ///< the VM has ended: close everything and exit 0
-  forget = 13,       ///< stop watching the process named `name`; unknown names are ignored
+  keeper = 10,   ///< (to a new holder, with --succeed) the keeper is pid `a`, its pidfd with this message; clients are numbered from `b`
+  succeed = 11,  ///< (with --succeed) all has been handed over: take up work; `b` keepers came before this one; answered by `done`
+  quit = 12,     ///< the VM has ended: close everything and exit 0
+  forget = 13,   ///< stop watching the process named `name`; unknown names are ignored
   // holder → keeper
-  held = 64,      ///< what is held, one message each, when a keeper starts: `name`, Kind `a`, the descriptor
-  process = 65,   ///< one message each, when a keeper starts: process `name`, pid `a`, pidfd; `b` is 1 when it has ended, and `ended` follows
-  ready = 66,     ///< the list is complete; `a` is the pid of the holder, `b` how many keepers there have been before this one
+  held = 64,  ///< what is held, one message each, when a keeper starts: `name`, Kind `a`, the descriptor
+  process =
+      65,      ///< one message each, when a keeper starts: process `name`, pid `a`, pidfd; `b` is 1 when it has ended, and `ended` follows
+  ready = 66,  ///< the list is complete; `a` is the pid of the holder, `b` how many keepers there have been before this one
   accepted = 67,  ///< a new raw client, held as `name` already: its connection
   done = 68,      ///< answer to request `id`; `a` is 0 or an errno
-  started = 69,   ///< answer to start `id`: pid `a`, pidfd; or no descriptor, errno `b` and in `a` what failed (start_record.hpp: StartStep)
-  ended = 70,     ///< process `name`, pid `a` has ended; `b` is its wait status, or -1 where the holder was not its parent
-  pong = 71,      ///< answer to ping `id`
+  started = 69,  ///< answer to start `id`: pid `a`, pidfd; or no descriptor, errno `b` and in `a` what failed (start_record.hpp: StartStep)
+  ended = 70,    ///< process `name`, pid `a` has ended; `b` is its wait status, or -1 where the holder was not its parent
+  pong = 71,     ///< answer to ping `id`
   are_you_there = 72,  ///< the holder asks; answered by `here`
   // keeper → holder
-  here = 73,      ///< answer to are_you_there `id`
+  here = 73,  ///< answer to are_you_there `id`
 };
 
 struct Message {
