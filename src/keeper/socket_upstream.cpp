@@ -51,6 +51,7 @@ Result<> SocketUpstream::set_up(KeptSocket kept) {
 }
 
 void SocketUpstream::watch_socket() {
+  ++connection_;
   watch_ = std::make_unique<Watch>(loop_, socket_.get());
   typing_.reset(::fcntl(socket_.get(), F_DUPFD_CLOEXEC, 0));
 }
@@ -92,8 +93,9 @@ Result<std::size_t> SocketUpstream::pump(os::Spool& spool, std::size_t most) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) return std::size_t{0};
     // The end, or a reset after which there is nothing either. The loop first finishes what it does with this object.
-    boost::asio::post(loop_, [this, alive = std::weak_ptr<bool>(alive_), fd = socket_.get()] {
-      if (!alive.expired() && socket_.get() == fd) ended();
+    // Each connection's end counts once: by its number, since the next one's descriptor often has the number that this one's had.
+    boost::asio::post(loop_, [this, alive = std::weak_ptr<bool>(alive_), connection = connection_] {
+      if (!alive.expired() && socket_ && connection_ == connection) ended();
     });
     return std::size_t{0};
   }

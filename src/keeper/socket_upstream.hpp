@@ -4,6 +4,7 @@
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -55,6 +56,7 @@ class SocketUpstream : public Upstream {
  private:
   void ended();
   void watch_socket();
+  std::uint64_t connection_ = 0;  ///< the number of the connection that is open
   UniqueFd typing_;  ///< a copy: one descriptor cannot be waited for by two
   UniqueFd pipe_out_, pipe_in_;
   std::size_t pipe_size_ = 0;
