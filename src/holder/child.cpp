@@ -99,6 +99,14 @@ void reset_signals() {
   struct sigaction action{};
   action.sa_handler = SIG_DFL;
   for (int signal = 1; signal <= SIGRTMAX; ++signal) ::sigaction(signal, &action, nullptr);
+  // libc keeps these two for itself and refuses them, but who started us may have left them ignored.
+  struct {
+    void (*handler)(int) = SIG_DFL;
+    unsigned long flags = 0;
+    void (*restorer)() = nullptr;
+    unsigned long mask = 0;
+  } kernel_action;
+  for (int signal : {32, 33}) ::syscall(SYS_rt_sigaction, signal, &kernel_action, nullptr, sizeof kernel_action.mask);
   sigset_t none;
   ::sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);

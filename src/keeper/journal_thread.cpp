@@ -84,8 +84,11 @@ void JournalThread::hold_log(DiskThreads::Tag tag, std::uint64_t generation) {
   holder_.hold("journal:" + line_, log.get(), wire::holder::Kind::plain, [this, generation, alive = std::weak_ptr<bool>(alive_)](int) {
     if (alive.expired()) return;
     // Only now may it be written: the position of this very description is evidence for whoever comes after a SIGKILL.
-    worker_.run([core = core_, generation] { core->generation_held = generation; });
-    schedule();
+    worker_.run([this, core = core_, generation, alive] {
+      core->generation_held = generation;
+      // Here and not by schedule(): work that was scheduled before has just come and gone with nothing held.
+      work(core, *this, alive);
+    });
   });
   held_log_ = std::move(log);
 }
@@ -204,8 +207,9 @@ History::Read JournalThread::reader() const {
       if (got > 0) continue;
       if (next > at) return bytes;  // as far as it goes
       if (!result) return HistoryLater{};
-      Range lost{next, to};
-      std::string cause(line::cause_behind);  // where the journal does not say yet: given up, and not recorded
+      // Where the journal does not say yet, all that the spool has let go of is lost.
+      Range lost{next, std::max(to, core->low.load())};
+      std::string cause(line::cause_behind);
       if (auto* known = std::get_if<line::Lost>(&*result)) {
         lost = known->range;
         cause = known->cause;

@@ -57,7 +57,7 @@ class SocketUpstream : public Upstream {
   void ended();
   void watch_socket();
   std::uint64_t connection_ = 0;  ///< the number of the connection that is open
-  UniqueFd typing_;  ///< a copy: one descriptor cannot be waited for by two
+  UniqueFd typing_;               ///< a copy: one descriptor cannot be waited for by two
   UniqueFd pipe_out_, pipe_in_;
   std::size_t pipe_size_ = 0;
   std::unique_ptr<Watch> watch_;

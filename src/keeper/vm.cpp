@@ -79,6 +79,8 @@ bool Vm::is_same_boot(std::optional<Time> at) {
   for (auto& line : lines_) {
     auto last = state_.last_boots.find(line->spec().name);
     if (last == state_.last_boots.end() || !at || *at - last->second.time > together) return false;
+    // What was read when that boot was told late may be of this one already: rather a boot too many than one too few.
+    if (last->second.offset_low != last->second.offset) return false;
     // Its first bytes may still be in the FIFO: a small guest is through with a whole boot while we are held up.
     line->catch_up();
     if (line->head() != last->second.offset) return false;

@@ -52,8 +52,8 @@ Flow::Decision Flow::limited(Offset low, Offset head, Offset journaled, Clock no
       decision.until = until;
       return decision;
     }
-    giving_up_ = true;
   }
+  giving_up_ = true;  // one spell, and one gap to tell, until the journal has caught up
   stalled_since_.reset();
   Offset before = decision.low;
   decision.low = std::min(head, before + std::min(std::max<std::uint64_t>(held - limit, give_up_step), std::max<std::uint64_t>(limit, 1)));
