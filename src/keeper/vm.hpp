@@ -92,6 +92,7 @@ class Vm : public VmService {
   asio::awaitable<Result<json::object>> reboot(std::optional<std::chrono::milliseconds> limit);
   asio::awaitable<Result<json::object>> reset();
   asio::awaitable<json::array> walk(std::vector<vmm::StopStep> steps, std::string& ended_by);
+  asio::awaitable<void> monitor_gone();
   asio::awaitable<Result<>> act(vmm::StopStep::Action action);
 
   // vm_end.cpp

@@ -50,6 +50,10 @@ asio::awaitable<Result<json::object>> Vm::command(std::string name, json::object
   co_return result;
 }
 
+asio::awaitable<void> Vm::monitor_gone() {
+  while (monitor_is_up_) co_await changed_.wait();
+}
+
 asio::awaitable<Result<>> Vm::act(vmm::StopStep::Action action) {
   using Action = vmm::StopStep::Action;
   if (action == Action::terminate || action == Action::kill) {
@@ -58,16 +62,13 @@ asio::awaitable<Result<>> Vm::act(vmm::StopStep::Action action) {
   }
   if (!monitor_) co_return fail("the monitor is not ready yet", ErrorKind::conflict);
   // The monitor may end while it is asked: then nobody answers, and nobody needs to.
-  auto gone = [this]() -> asio::awaitable<void> {
-    while (monitor_is_up_) co_await changed_.wait();
-  };
   // (By a variable: GCC 12 destroys a temporary in a conditional inside a co_await twice.)
   asio::awaitable<Result<>> asked;
   if (action == Action::power_button)
     asked = monitor_->power_button();
   else
     asked = monitor_->quit();
-  auto answer = co_await (std::move(asked) || gone());
+  auto answer = co_await (std::move(asked) || monitor_gone());
   if (answer.index() == 1) co_return Result<>{};
   co_return std::get<0>(std::move(answer));
 }
