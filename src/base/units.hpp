@@ -12,6 +12,9 @@ using Offset = std::uint64_t;
 /// Wall-clock time, nanoseconds since the Unix epoch, UTC.
 using Time = std::chrono::sys_time<std::chrono::nanoseconds>;
 
+/// CLOCK_MONOTONIC: the same for all processes until the host restarts, and never set.
+using SteadyTime = std::chrono::time_point<std::chrono::steady_clock, std::chrono::nanoseconds>;
+
 /// A half-open range of offsets: [begin, end).
 struct Range {
   Offset begin = 0;

@@ -6,34 +6,38 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 
 namespace vmline::keeper {
+namespace {
 
-ControlStream::ControlStream(boost::asio::io_context& loop, os::Spool spool, UniqueFd fifo, Offset handled,
-                             std::chrono::microseconds settle)
+constexpr std::chrono::milliseconds retry_pause{100};
+
+}  // namespace
+
+ControlStream::ControlStream(boost::asio::io_context& loop, os::Spool spool, UniqueFd fifo, Offset handled)
     : spool_(std::move(spool)),
       fifo_(std::move(fifo)),
       watch_(loop, fifo_.get()),
-      settled_(loop),
-      settle_(settle),
+      again_(loop),
       fed_(handled),
       handled_(handled) {}
 
 void ControlStream::run() {
-  drain();
-  watch_.wait(Watch::For::read, [this] {
-    settled_.expires_after(settle_);
-    settled_.async_wait([this](boost::system::error_code error) {
-      if (!error) run();
-    });
+  if (take_all()) return watch_.wait(Watch::For::read, [this] { run(); });
+  // A full tmpfs: the FIFO keeps it, and is readable all the time.
+  again_.expires_after(retry_pause);
+  again_.async_wait([this](boost::system::error_code error) {
+    if (!error) run();
   });
 }
 
-void ControlStream::drain() {
+bool ControlStream::take_all() {
   handle();
   while (true) {
     auto moved = spool_.pump(fifo_.get(), 64u << 10);
-    if (!moved || *moved == 0) return;  // a full tmpfs: the FIFO keeps it, and the next event wakes us again
+    if (!moved) return false;
+    if (*moved == 0) return true;
     handle();
   }
 }

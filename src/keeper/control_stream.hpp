@@ -5,7 +5,6 @@
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <chrono>
 #include <cstddef>
 #include <functional>
 #include <span>
@@ -22,24 +21,25 @@ class ControlStream {
   /// message that goes on. That offset must be kept in one with what came of them, else a SIGKILL in between handles them twice.
   std::function<Offset(std::span<const std::byte>, Offset end)> on_bytes;
 
-  /// What comes is handled `settle` after it came: for a monitor that tells a reboot before its guest has stopped printing.
-  ControlStream(boost::asio::io_context& loop, os::Spool spool, UniqueFd fifo, Offset handled, std::chrono::microseconds settle);
+  ControlStream(boost::asio::io_context& loop, os::Spool spool, UniqueFd fifo, Offset handled);
 
   /// Handles what is there, then waits for more.
   void run();
   /// Handles what is there now: after the monitor's end.
-  void drain();
+  void drain() { (void)take_all(); }
   /// Whether the monitor has said more than what is being handled.
   [[nodiscard]] bool more() const;
   [[nodiscard]] Offset handled() const { return handled_; }
 
  private:
   void handle();
+  /// Whether all that the FIFO held could be taken.
+  bool take_all();
+
   os::Spool spool_;
   UniqueFd fifo_;
   Watch watch_;
-  boost::asio::steady_timer settled_;
-  std::chrono::microseconds settle_;
+  boost::asio::steady_timer again_;
   Offset fed_;  ///< given to on_bytes
   Offset handled_;
 };

@@ -8,6 +8,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "keeper/clock.hpp"
 #include "keeper/line_stream.hpp"
 #include "wire/api/time.hpp"
 
@@ -21,8 +22,6 @@ constexpr std::size_t marks_kept = 1024;
 line::FlowSettings flow_of(const api::LineSpec& spec) {
   return {spec.spool, spec.backlog, spec.journal, spec.overflow == api::Overflow::block, spec.stall_limit};
 }
-
-Time wall_clock() { return std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now()); }
 
 History::Read spool_alone() {
   return [](Offset, Offset at, Offset to) -> HistoryResult {
@@ -120,11 +119,6 @@ void Line::connect(std::unique_ptr<Upstream> upstream, std::function<void()> cha
     pump_.run();
     if (changed) changed();
   };
-  upstream->on_loss = [this](const std::string& cause) {
-    Offset at = spool_.head();
-    if (journal_) journal_->record_loss(at, cause);
-    shared_.events.add("gap", {{"line", spec().name}, {"begin", at}, {"end", at}, {"cause", cause}});
-  };
   input_.connect(upstream->input());
   pump_.connect(std::move(upstream));
   head_moved(spool_.head());
@@ -154,18 +148,15 @@ void Line::take_over(const std::string& name, UniqueFd connection, UniqueFd curs
   raw_.take_over(name, std::move(connection), std::move(cursor));
 }
 
-line::Boot Line::begin_boot(std::uint64_t number, const std::string& cause, Time now, std::optional<Time> at,
-                            const std::function<bool()>& not_yet) {
-  // The head when the event happened, as far as it was noted: bytes moved since may be of the new boot already.
-  Offset before = spool_.head();
-  if (at) {
-    auto later = std::ranges::upper_bound(marks_, *at, {}, &std::pair<Time, Offset>::first);
-    if (later != marks_.end()) before = later == marks_.begin() ? spool_.low() : std::prev(later)->second;
-  }
+Offset Line::head_at(Time time) const {
+  auto later = std::ranges::upper_bound(marks_, time, {}, &std::pair<Time, Offset>::first);
+  if (later == marks_.end()) return spool_.head();
+  return later == marks_.begin() ? spool_.low() : std::prev(later)->second;
+}
+
+line::Boot Line::begin_boot(std::uint64_t number, const std::string& cause, Time time, Offset old_until) {
   pump_.drain();
-  line::Boot boot{.number = number, .offset = spool_.head(), .offset_low = spool_.head(), .time = at.value_or(now), .cause = cause};
-  // A monitor takes some milliseconds from its reset to the first new byte: who was here by then has the exact place.
-  if (at && now - *at > 4ms && !(not_yet && not_yet())) boot.offset_low = before;
+  line::Boot boot{.number = number, .offset = spool_.head(), .offset_low = std::min(old_until, spool_.head()), .time = time, .cause = cause};
   record_boot(boot);
   return boot;
 }
@@ -280,11 +271,9 @@ json::object Line::info() const {
   info["clients"] = {{"raw", raw_.count()}, {"api", streams_.size()}};
   info["writer"] = input_.writer();
   // As the journal knows them: what others truncated or moved away is among them.
-  auto gaps = journal_ ? journal_->gaps() : std::vector<line::Gap>{};
-  std::uint64_t gap_bytes = 0;
-  for (const line::Gap& gap : gaps) gap_bytes += gap.range.length();
-  info["gaps"] = gaps.size();
-  info["gap_bytes"] = gap_bytes;
+  auto gaps = journal_ ? journal_->gap_totals() : line::History::GapTotals{};
+  info["gaps"] = gaps.count;
+  info["gap_bytes"] = gaps.bytes;
   info["spool"] = spec().spool;
   info["pipe"] = upstream ? upstream->pipe_size() : 0;
   info["stalled"] = pump_.stalled();

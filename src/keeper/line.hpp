@@ -54,11 +54,10 @@ class Line : public LineService {
   void accept(const std::string& name, UniqueFd connection);
   void take_over(const std::string& name, UniqueFd connection, UniqueFd cursor);
 
-  /// A boot begins about here: what was pumped before `at` belongs to the one before. Drains the upstream first, which gives the exact
-  /// place as long as we are quicker than the monitor; else the boot says between which offsets it begins.
-  /// `not_yet` looks, once the upstream has been read, whether the new boot cannot have sent anything yet.
-  line::Boot begin_boot(std::uint64_t number, const std::string& cause, Time now, std::optional<Time> at,
-                        const std::function<bool()>& not_yet = nullptr);
+  /// A boot began somewhere from `old_until` to what the upstream holds now.
+  line::Boot begin_boot(std::uint64_t number, const std::string& cause, Time time, Offset old_until);
+  /// Where the line stood at `time`, as far as it was noted: what was read later may have been sent later.
+  [[nodiscard]] Offset head_at(Time time) const;
   /// The same for a line that is not there from the first boot on, or for the first one: exactly at the head.
   void record_boot(const line::Boot& boot);
 

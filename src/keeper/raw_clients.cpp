@@ -62,7 +62,6 @@ void RawClients::take_over(const std::string& name, UniqueFd socket, UniqueFd cu
   off_t position = ::lseek(client->cursor.get(), 0, SEEK_CUR);
   client->position = position < 0 ? 0 : static_cast<Offset>(position);
   client->held = true;
-  holder_.adopt(name, client->socket.get(), wire::holder::Kind::client);
   holder_.adopt(cursor_name_of(name), client->cursor.get(), wire::holder::Kind::plain);
   add(std::move(client));
   // What the keeper before had pumped and not sent any more: the guest may say nothing for long.
@@ -78,7 +77,6 @@ void RawClients::add(std::unique_ptr<Client> client) {
   std::string name = client->name;
   clients_[name] = std::move(client);
   wait_for_input(added);
-  if (on_change) on_change();
 }
 
 void RawClients::feed(Offset head) {
@@ -189,10 +187,10 @@ void RawClients::drop(const std::string& name) {
   if (it == clients_.end()) return;
   auto client = std::move(it->second);
   clients_.erase(it);
-  holder_.drop(client->cursor_name);
+  // The cursor last: a client without one has seen nothing yet, and the keeper after a SIGKILL would send it all again.
   holder_.drop(client->name);
+  holder_.drop(client->cursor_name);
   input_.leave(client->who);
-  if (on_change) on_change();
 }
 
 void RawClients::close_all() {

@@ -19,9 +19,6 @@ namespace vmline::keeper {
 
 class RawClients {
  public:
-  /// Somebody came or went.
-  std::function<void()> on_change;
-
   RawClients(boost::asio::io_context& loop, HolderLink& holder, os::Spool& spool, History& history, Input& input);
   ~RawClients();
 

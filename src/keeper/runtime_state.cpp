@@ -35,7 +35,7 @@ RuntimeState read(const json::object& o) {
   if (auto* m = o.if_contains("monitor")) {
     if (auto identity = os::ProcessIdentity::parse(m->as_string())) s.monitor = *identity;
   }
-  if (auto* t = o.if_contains("monitor_started")) s.monitor_started = time_of(*t);
+  if (auto* t = o.if_contains("monitor_started")) s.monitor_started = SteadyTime(std::chrono::nanoseconds(t->to_number<std::int64_t>()));
   if (auto* e = o.if_contains("exit_status")) s.exit_status = e->to_number<int>();
   if (auto* g = o.if_contains("signal")) s.signal = g->to_number<int>();
   for (const auto& entry : o.at("last_boots").as_object()) {
@@ -46,6 +46,7 @@ RuntimeState read(const json::object& o) {
                                                         .time = time_of(b.at("time")),
                                                         .cause = text_of(b.at("cause"))};
   }
+  for (const auto& entry : o.at("old_until").as_object()) s.old_until[std::string(entry.key())] = entry.value().to_number<Offset>();
   return s;
 }
 
@@ -62,7 +63,8 @@ Result<RuntimeState> RuntimeState::load(const std::string& memory_dir) {
 }
 
 Result<> RuntimeState::save(const std::string& memory_dir) const {
-  json::object boots;
+  json::object boots, ends;
+  for (const auto& [line, offset] : old_until) ends[line] = offset;
   for (const auto& [line, b] : last_boots) {
     boots[line] = {
         {"number", b.number}, {"offset", b.offset}, {"offset_low", b.offset_low}, {"time", count_of(b.time)}, {"cause", b.cause}};
@@ -71,9 +73,9 @@ Result<> RuntimeState::save(const std::string& memory_dir) const {
                  {"wanted", wanted},         {"stop_reason", stop_reason}, {"boot", boot},
                  {"boot_begun", boot_begun}, {"binary", binary},           {"control_handled", control_handled},
                  {"keepers", keepers},       {"holders", holders},         {"restarts", restarts},
-                 {"last_boots", boots}};
+                 {"last_boots", boots},      {"old_until", ends}};
   if (monitor) o["monitor"] = monitor->line();
-  if (monitor_started) o["monitor_started"] = count_of(*monitor_started);
+  if (monitor_started) o["monitor_started"] = monitor_started->time_since_epoch().count();
   if (exit_status) o["exit_status"] = *exit_status;
   if (signal) o["signal"] = *signal;
   return os::write_file(path(memory_dir), json::serialize(o));

@@ -23,7 +23,7 @@ struct RuntimeState {
   std::uint64_t boot = 0;          ///< the newest boot's number
   bool boot_begun = false;         ///< the first boot of the monitor that is being started has its number already
   std::optional<os::ProcessIdentity> monitor;
-  std::optional<Time> monitor_started;
+  std::optional<SteadyTime> monitor_started;
   std::string binary;
   std::optional<int> exit_status;     ///< of the last monitor, or
   std::optional<int> signal;          ///< that ended it
@@ -31,6 +31,7 @@ struct RuntimeState {
   std::uint64_t keepers = 0, holders = 0;
   std::uint64_t restarts = 0;                    ///< of the monitor, by policy
   std::map<std::string, line::Boot> last_boots;  ///< by line
+  std::map<std::string, Offset> old_until;       ///< by line, while the guest reboots: up to here it is the old boot's
 
   static std::string path(const std::string& memory_dir) { return memory_dir + "/state.json"; }
   /// not_found when there is none.

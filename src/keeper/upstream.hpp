@@ -16,8 +16,6 @@ class Upstream {
   std::function<void()> on_readable;
   /// state() or input() has become another.
   std::function<void()> on_change;
-  /// Bytes were lost here, nobody knows how many (a dialled monitor dropped them).
-  std::function<void(const std::string& cause)> on_loss;
 
   /// A monitor is there again after one was gone: what follows is of a new boot.
   std::function<void()> on_reconnected;

@@ -59,7 +59,12 @@ class Vm : public VmService {
   void report(json::object message);
   void monitor_events(const std::vector<vmm::MonitorEvent>& events);
   bool is_same_boot(std::optional<Time> at);
-  void begin_boot(const std::string& cause, std::optional<Time> at, bool newest = false);
+  /// `event`: what told it, where something did; else nothing of the new boot can have been sent yet.
+  void begin_boot(const std::string& cause, const vmm::MonitorEvent* event = nullptr);
+  [[nodiscard]] Offset old_boot_end(const Line& line, const vmm::MonitorEvent* event, Time now) const;
+  /// The guest reboots: notes up to where its lines are the old boot's.
+  void end_boot(const vmm::MonitorEvent& event);
+  void follow_old_boot(std::optional<Time> ended);
   [[nodiscard]] std::string run_path(std::string_view file) const;
 
   // vm_start.cpp
@@ -69,11 +74,14 @@ class Vm : public VmService {
   asio::awaitable<Result<>> all_held();
   asio::awaitable<Result<>> start_monitor();
   asio::awaitable<Result<>> boot_guest();
+  /// Starts what is planned, boots the guest, and says that it runs.
+  asio::awaitable<Result<>> run_monitor();
   asio::awaitable<Result<>> start_again();
   static std::vector<std::string> process_environment();
   void make_monitor();
   void watch_monitor(pid_t pid, UniqueFd pidfd);
   UniqueFd inherited(const std::string& name);
+  void drop_orphaned_cursors();
 
   // vm_lines.cpp
   asio::awaitable<Result<>> make_lines(bool anew);
@@ -130,6 +138,7 @@ class Vm : public VmService {
   std::string busy_;                 ///< the command that is at work
   std::vector<std::string> log_tail_;
   DiskThreads::Worker files_;
+  asio::steady_timer old_boot_;  ///< while the guest reboots: when the old boot's last bytes are looked for
   Condition changed_;        ///< state, monitor's end, boot: whoever waits looks again
   bool save_later_ = false;  ///< several changes are one step: saved when all are made
   bool finished_ = false;

@@ -97,6 +97,7 @@ asio::awaitable<bool> Vm::monitor_ended() {
   control_.reset();
   state_.monitor.reset();
   state_.boot_begun = false;
+  state_.old_until.clear();
   (void)os::remove_file(run_path("monitor.pid"));
 
   if (state_.wanted == "stopped") {
@@ -311,12 +312,8 @@ asio::awaitable<Result<>> Vm::start_again() {
   plan_ = std::move(*plan);
   monitor_pidfd_.reset();
   if (auto made = make_endpoints(); !made) co_return made;
-  begin_boot(restart_asked_ ? "reboot" : "monitor restart", std::nullopt);
-  if (auto started = co_await start_monitor(); !started) co_return started;
-  make_monitor();
-  if (auto booted = co_await boot_guest(); !booted) co_return booted;
-  set_state("running", "");
-  co_return Result<>{};
+  begin_boot(restart_asked_ ? "reboot" : "monitor restart");
+  co_return co_await run_monitor();
 }
 
 }  // namespace vmline::keeper

@@ -210,7 +210,7 @@ void Vm::connect_socket(Line& line, std::unique_ptr<SocketUpstream> upstream) {
       // The socket of one that is being killed can still be connected to, for nothing: a connection that brought no byte was no boot.
       auto last = state_.last_boots.find(line.spec().name);
       if (last != state_.last_boots.end() && last->second.cause == cause && last->second.offset == line.head()) return;
-      begin_boot(cause, std::nullopt);
+      begin_boot(cause);
     };
   }
   line.connect(std::move(upstream), [this] { changed_.notify(); });

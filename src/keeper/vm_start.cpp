@@ -42,6 +42,18 @@ Result<> Vm::load_spec(const std::string& path) {
   return {};
 }
 
+// A keeper that was killed while it let a client go.
+void Vm::drop_orphaned_cursors() {
+  std::vector<std::string> orphans;
+  for (const auto& [name, fd] : inheritance_.descriptors) {
+    if (name.starts_with(wire::holder::cursor_prefix)) orphans.push_back(name);
+  }
+  for (const std::string& name : orphans) {
+    parts_.holder.drop(name);
+    inheritance_.descriptors.erase(name);
+  }
+}
+
 asio::awaitable<Result<>> Vm::all_held() {
   // Requests are answered in their order: when this one is held, so is all before it.
   struct Outcome {
@@ -70,15 +82,13 @@ void Vm::make_monitor() {
   if (!control_out_) return;
   auto spool = os::Spool::open(parts_.memory_dir, "control", 0);
   if (!spool) return parts_.log.error(spool.error().sentence());
-  // Cloud Hypervisor says `rebooting` before it has stopped a guest that was reset from outside (0.6 ms, longer on a busy host), and takes
-  // 5 ms to the first byte of the next boot: between the two is the boot's exact place.
-  std::chrono::microseconds settle{spec_.driver == api::DriverKind::cloud_hypervisor ? 1500 : 0};
-  control_ = std::make_unique<ControlStream>(parts_.loop, std::move(*spool), std::move(control_out_), state_.control_handled, settle);
+  control_ = std::make_unique<ControlStream>(parts_.loop, std::move(*spool), std::move(control_out_), state_.control_handled);
   control_->on_bytes = [this](std::span<const std::byte> bytes, Offset end) {
     auto events = monitor_->feed(bytes);
     Offset handled = end - std::min<Offset>(monitor_->unfinished(), end);
     // What came of the events and that they are handled is one step: a keeper killed in between would count a boot twice.
     save_later_ = true;
+    if (auto started = monitor_->started()) state_.monitor_started = started;
     monitor_events(events);
     state_.control_handled = std::max(state_.control_handled, handled);
     save_later_ = false;
@@ -126,7 +136,7 @@ asio::awaitable<Result<>> Vm::start_monitor() {
     };
     auto outcome = std::make_shared<Outcome>();
     // Before it is started: who takes this up after a SIGKILL is told by the holder only that it is there.
-    state_.monitor_started = std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
+    state_.monitor_started = std::chrono::steady_clock::now();
     state_.binary = process.argv[0];
     state_.exit_status.reset();
     state_.signal.reset();
@@ -164,6 +174,16 @@ asio::awaitable<Result<>> Vm::boot_guest() {
   co_return Result<>{};
 }
 
+asio::awaitable<Result<>> Vm::run_monitor() {
+  if (!plan_.processes.empty()) {
+    if (auto started = co_await start_monitor(); !started) co_return started;
+  }
+  make_monitor();
+  if (auto booted = co_await boot_guest(); !booted) co_return booted;
+  set_state("running", "");
+  co_return Result<>{};
+}
+
 asio::awaitable<Result<>> Vm::begin() {
   if (auto made = os::make_folders(vm_dir_ + "/lines", 0700); !made) co_return made;
   if (auto made = os::make_folders(run_dir_, 0700); !made) co_return made;
@@ -190,22 +210,14 @@ asio::awaitable<Result<>> Vm::begin() {
   for (std::size_t i = 0; i < lines_.size(); ++i) {
     if (auto connected = connect_line(*lines_[i], plan_.lines[i]); !connected) co_return connected;
   }
-  begin_boot(state_.boot == 0 ? "first start" : "start", std::nullopt);
-  if (!plan_.processes.empty()) {
-    if (auto started = co_await start_monitor(); !started) co_return started;
+  begin_boot(state_.boot == 0 ? "first start" : "start");
+  auto up = co_await run_monitor();
+  // A monitor that was started and has ended says why better than its API's silence does.
+  if (!up && monitor_pidfd_ && !monitor_is_up_) {
+    auto tail = co_await log_tail();
+    co_return fail(fmt::format("{} ended at once{}{}", state_.binary, tail.empty() ? "" : ": ", tail.empty() ? "" : tail.back()));
   }
-  make_monitor();
-  auto booted = co_await boot_guest();
-  if (!booted) {
-    // A monitor that has ended says why better than its API's silence does.
-    if (!plan_.processes.empty() && !monitor_is_up_) {
-      auto tail = co_await log_tail();
-      co_return fail(fmt::format("{} ended at once{}{}", state_.binary, tail.empty() ? "" : ": ", tail.empty() ? "" : tail.back()));
-    }
-    co_return booted;
-  }
-  set_state("running", "");
-  co_return Result<>{};
+  co_return up;
 }
 
 asio::awaitable<Result<>> Vm::take_up() {
@@ -259,10 +271,11 @@ asio::awaitable<Result<>> Vm::take_up() {
         line.accept(name, std::move(connection));  // it has seen nothing yet
     }
   }
+  drop_orphaned_cursors();
   if (auto made = make_listeners(); !made) co_return made;
   if (has_ended()) co_return Result<>{};
   if (state_.state == "starting" && !state_.boot_begun) {
-    begin_boot(!state_.last_boots.empty() ? "monitor restart" : state_.boot == 0 ? "first start" : "start", std::nullopt);
+    begin_boot(!state_.last_boots.empty() ? "monitor restart" : state_.boot == 0 ? "first start" : "start");
   }
   if (plan_.processes.empty() || monitor_pidfd_) {
     make_monitor();
@@ -277,10 +290,7 @@ asio::awaitable<Result<>> Vm::take_up() {
     auto fresh = vmm::make_plan(spec_, endpoints_, process_environment());
     if (!fresh) co_return std::unexpected(fresh.error());
     plan_ = std::move(*fresh);
-    if (auto started = co_await start_monitor(); !started) co_return started;
-    make_monitor();
-    if (auto booted = co_await boot_guest(); !booted) co_return booted;
-    set_state("running", "");
+    if (auto up = co_await run_monitor(); !up) co_return up;
   }
   save();
   co_return Result<>{};

@@ -32,11 +32,13 @@ struct Host {
 struct MonitorEvent {
   enum class Kind { booted, rebooting, rebooted, reset, shutdown, powerdown, paused, resumed, panicked, stopped, other };
   Kind kind = Kind::other;
-  /// What the guest sends from here on is of a new boot: Cloud Hypervisor's `rebooting`, QEMU's RESET. (Not the first boot.) Several of
-  /// them without a byte of the guest's between are one boot: SeaBIOS resets QEMU's machine again, once or twice, within 50 ms of a reset.
+  /// A boot ends about here, and the next begins about here (not the first one): QEMU's RESET is both. Cloud Hypervisor says `rebooting`
+  /// before it has stopped a guest that is reset from outside, and `rebooted` once it has let the next boot run. Several RESETs without a
+  /// byte of the guest's between are one boot: SeaBIOS resets QEMU's machine again, once or twice, within 50 ms of a reset.
+  bool ends_boot = false;
   bool begins_boot = false;
   std::string text;        ///< the monitor's own words: "vm rebooting", "RESET guest-reset"
-  std::optional<Time> at;  ///< when it happened, where the monitor tells
+  std::optional<Time> at;  ///< when it happened, where the monitor tells; rather too early than too late
 };
 
 /// Where the guest is, as the monitor says.
@@ -62,6 +64,8 @@ class Monitor {
   virtual std::vector<MonitorEvent> feed(std::span<const std::byte> bytes) = 0;
   /// Its process has ended: whoever waits for an answer is told so at once, and so is whoever asks later.
   virtual void ended() {}
+  /// When it was started: not before that, and as near to it as is known now. For the next MonitorContext.
+  [[nodiscard]] virtual std::optional<SteadyTime> started() const { return std::nullopt; }
   /// How many of the bytes fed last begin a message that has not ended yet: a later keeper is fed again from there.
   [[nodiscard]] virtual std::size_t unfinished() const { return 0; }
 };
@@ -72,7 +76,7 @@ struct MonitorContext {
   Endpoints endpoints;
   int control_in = -1;          ///< plan.control_in opened read-write, non-blocking; borrowed
   std::string id_prefix;        ///< of this keeper alone: answers to an earlier one's questions are not mistaken for ours
-  std::optional<Time> started;  ///< when the monitor was started, where known: Cloud Hypervisor counts its events from there
+  std::optional<SteadyTime> started;  ///< when the monitor was started, where known: Cloud Hypervisor counts its events from there
 };
 
 class Driver {

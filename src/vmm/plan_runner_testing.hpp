@@ -92,7 +92,7 @@ class PlanRunner {
                              .endpoints = endpoints,
                              .control_in = control_in,
                              .id_prefix = std::move(id_prefix),
-                             .started = Time(std::chrono::system_clock::now())});
+                             .started = std::chrono::steady_clock::now()});
   }
 
   template <class T>

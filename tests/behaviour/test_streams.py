@@ -27,18 +27,6 @@ def banners_in(whole):
     return banners
 
 
-def stop(client):
-    """A command that comes while the guest resets is lost in it."""
-    for _ in range(100):
-        at = len(client.data)
-        client.type(b's')
-        try:
-            return client.wait_for(b'\n', start=client.wait_for(b'STOPPED', seconds=0.5, start=at))
-        except AssertionError:
-            assert not client.ended
-    raise AssertionError('it does not stop')
-
-
 class KeeperKiller(threading.Thread):
     """SIGKILLs the keeper now and then, once it has come up again."""
 
@@ -117,7 +105,7 @@ def test_cut_off_anywhere_and_resumed_it_has_an_exact_copy(host, killed):
     if killer:
         killer.end()
         assert killer.kills >= 8
-    stop(client)
+    client.stop_guest()
     head = vm.journaled()
     wait_until(lambda: len(client.data) == head, what='the whole line')
     stopped.set()
@@ -208,7 +196,7 @@ def test_what_is_lost_is_told_as_a_gap_of_exactly_these_bytes(host):
         left.append(behind := copy.position)
         stream.close()
         wait_until(lambda: vm.line()['head'] > behind + 400_000, what='a flood')
-    stop(client)
+    client.stop_guest()
     client.settle()
     truth = bytes(client.data)
     low = vm.line()['low']
@@ -232,14 +220,14 @@ def test_a_log_that_was_emptied_is_a_gap_up_to_that_place(host):
     vm = host.run('a', *QEMU, '--spool', '256K', cmdline='flood')
     client = vm.client()
     client.wait_for(b'L00006000')
-    stop(client)
+    client.stop_guest()
     client.settle()
     emptied = vm.journaled()
     os.truncate(vm.log_path, 0)
     at = len(client.data)
     client.type(b'f')
     client.wait_for(b'L00014000', start=at)
-    stop(client)
+    client.stop_guest()
     head = vm.journaled()
     client.settle()
     truth = bytes(client.data)

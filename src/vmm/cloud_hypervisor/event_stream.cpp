@@ -101,7 +101,8 @@ std::optional<MonitorEvent> EventStream::read() const {
   for (const Known& entry : known) {
     if (event.text == entry.words) event.kind = entry.kind;
   }
-  event.begins_boot = event.kind == Kind::rebooting;
+  event.ends_boot = event.kind == Kind::rebooting;
+  event.begins_boot = event.kind == Kind::rebooted;
   event.at = time_of(object, started_);
   return event;
 }

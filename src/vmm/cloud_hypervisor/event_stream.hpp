@@ -14,9 +14,8 @@ namespace vmline::vmm::cloud_hypervisor {
 
 class EventStream {
  public:
-  /// `started`: when the monitor was started, which it counts its events' times from.
-  explicit EventStream(std::optional<Time> started) : started_(started) {}
-
+  /// When the monitor was started, which it counts its events' times from: for what is fed from now on.
+  void set_started(std::optional<Time> started) { started_ = started; }
   std::vector<MonitorEvent> feed(std::span<const std::byte> bytes);
   /// Bytes of the event that has not ended yet.
   [[nodiscard]] std::size_t unfinished() const { return object_.size(); }

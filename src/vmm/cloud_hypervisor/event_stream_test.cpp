@@ -18,24 +18,24 @@ std::string event(const std::string& source, const std::string& name, const std:
 std::vector<MonitorEvent> feed(EventStream& stream, std::string_view text) { return stream.feed(std::as_bytes(std::span(text))); }
 std::string words(const std::vector<MonitorEvent>& events) {
   std::string out;
-  for (const MonitorEvent& one : events) out += one.text + (one.begins_boot ? "!" : "") + ";";
+  for (const MonitorEvent& one : events) out += one.text + (one.ends_boot ? "<" : "") + (one.begins_boot ? ">" : "") + ";";
   return out;
 }
 
 const std::string reboot = event("vmm", "starting") + event("vm", "booted") +
                            event("virtio-device", "activated", "{\n    \"id\": \"_d{is\\\"k0\"\n  }") + event("vm", "rebooting") +
                            event("vm", "rebooted");
-constexpr std::string_view reboot_words = "vmm starting;vm booted;virtio-device activated;vm rebooting!;vm rebooted;";
+constexpr std::string_view reboot_words = "vmm starting;vm booted;virtio-device activated;vm rebooting<;vm rebooted>;";
 
 TEST(EventStream, ReadsEventsCutAtEveryByte) {
   for (std::size_t cut = 0; cut <= reboot.size(); ++cut) {
-    EventStream stream(std::nullopt);
+    EventStream stream;
     auto events = feed(stream, std::string_view(reboot).substr(0, cut));
     auto more = feed(stream, std::string_view(reboot).substr(cut));
     events.insert(events.end(), more.begin(), more.end());
     ASSERT_EQ(words(events), reboot_words) << "cut at " << cut;
   }
-  EventStream stream(std::nullopt);
+  EventStream stream;
   std::vector<MonitorEvent> events;
   for (char c : reboot) {
     auto more = feed(stream, {&c, 1});
@@ -45,7 +45,8 @@ TEST(EventStream, ReadsEventsCutAtEveryByte) {
 }
 
 TEST(EventStream, KnowsWhatTheyMean) {
-  EventStream stream(Time(std::chrono::seconds(1000)));
+  EventStream stream;
+  stream.set_started(Time(std::chrono::seconds(1000)));
   auto events = feed(stream, reboot + event("vmm", "shutdown") + event("guest", "panic") + event("vm", "paused"));
   ASSERT_EQ(events.size(), 8u);
   EXPECT_EQ(events[0].kind, Kind::other);
@@ -62,7 +63,7 @@ TEST(EventStream, GoesOnAfterAnEventThatWasCutOffWhereverThatWas) {
   // A full FIFO: the rest of an event is missing, the next one follows.
   const std::string one = event("virtio-device", "activated", "{\n    \"id\": \"_disk0\"\n  }");
   for (std::size_t cut = 0; cut < one.size(); ++cut) {
-    EventStream stream(std::nullopt);
+    EventStream stream;
     auto events = feed(stream, one.substr(0, cut) + "\n\n" + event("vm", "rebooting"));
     ASSERT_FALSE(events.empty()) << "cut at " << cut;
     ASSERT_EQ(events.back().text, "vm rebooting") << "cut at " << cut;
@@ -70,7 +71,7 @@ TEST(EventStream, GoesOnAfterAnEventThatWasCutOffWhereverThatWas) {
 }
 
 TEST(EventStream, SkipsWhatIsNoEvent) {
-  EventStream stream(std::nullopt);
+  EventStream stream;
   EXPECT_EQ(words(feed(stream, std::string("\xff\0}}}\n][\"", 9))), "");
   EXPECT_EQ(words(feed(stream, "\n{}\n{\"event\":1,\"source\":2}\n{\"event\":\"x\"}\n" + event("vm", "booted"))), "vm booted;");
   EXPECT_EQ(words(feed(stream, "{\n" + std::string(1 << 20, '"') + "\n" + event("vm", "paused"))), "vm paused;");
@@ -78,7 +79,8 @@ TEST(EventStream, SkipsWhatIsNoEvent) {
 }
 
 TEST(EventStream, TakesNoTimeFromNonsense) {
-  EventStream stream(Time(std::chrono::seconds(1000)));
+  EventStream stream;
+  stream.set_started(Time(std::chrono::seconds(1000)));
   auto events = feed(stream, "{\"source\":\"vm\",\"event\":\"booted\",\"timestamp\":{\"secs\":18446744073709551615,\"nanos\":-1}}");
   ASSERT_EQ(events.size(), 1u);
   EXPECT_FALSE(events[0].at);

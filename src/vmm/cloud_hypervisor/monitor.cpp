@@ -2,7 +2,9 @@
 // A running Cloud Hypervisor by its HTTP API; its events by the stream that the keeper feeds.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
+#include <chrono>
 
 #include "base/limits.hpp"
 #include "vmm/cloud_hypervisor/answer.hpp"
@@ -16,7 +18,7 @@ namespace {
 
 class ApiMonitor final : public Monitor {
  public:
-  explicit ApiMonitor(const MonitorContext& context) : spec_(*context.spec), endpoints_(context.endpoints), events_(context.started) {}
+  explicit ApiMonitor(const MonitorContext& context) : spec_(*context.spec), endpoints_(context.endpoints), started_(context.started) {}
 
   asio::awaitable<Result<>> create() override {
     auto config = vm_config(spec_, endpoints_);
@@ -25,7 +27,10 @@ class ApiMonitor final : public Monitor {
   }
 
   // Never twice: a boot that failed leaves v46 and v52 with an empty VM, which a second one would "boot".
-  asio::awaitable<Result<>> start() override { co_return co_await put("vm.boot", "", limits::monitor_start_time); }
+  asio::awaitable<Result<>> start() override {
+    boot_asked_ = std::chrono::steady_clock::now();
+    co_return co_await put("vm.boot", "", limits::monitor_start_time);
+  }
 
   asio::awaitable<Result<GuestState>> state() override {
     auto answer = co_await ask("GET", "vm.info", "", limits::monitor_answer_time);
@@ -46,7 +51,22 @@ class ApiMonitor final : public Monitor {
     co_return co_await put("vmm.shutdown", "", limits::monitor_answer_time);
   }
 
-  std::vector<MonitorEvent> feed(std::span<const std::byte> bytes) override { return events_.feed(bytes); }
+  std::vector<MonitorEvent> feed(std::span<const std::byte> bytes) override {
+    Time wall_now = std::chrono::time_point_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now());
+    SteadyTime now = std::chrono::steady_clock::now();
+    std::optional<Time> started;
+    if (started_) started = wall_now - (now - *started_);
+    events_.set_started(started);
+    auto events = events_.feed(bytes);
+    // It says `booting` after it was asked to: it was started no earlier than its own clock's reading before that.
+    for (const MonitorEvent& event : events) {
+      if (event.text != "vm booting" || !boot_asked_ || !started || !event.at) continue;
+      started_ = std::max(*started_, *boot_asked_ - (*event.at - *started));
+      boot_asked_.reset();
+    }
+    return events;
+  }
+  [[nodiscard]] std::optional<SteadyTime> started() const override { return started_; }
   [[nodiscard]] std::size_t unfinished() const override { return events_.unfinished(); }
 
  private:
@@ -68,6 +88,8 @@ class ApiMonitor final : public Monitor {
   const api::Spec& spec_;
   const Endpoints endpoints_;
   EventStream events_;
+  std::optional<SteadyTime> started_;     ///< not before that
+  std::optional<SteadyTime> boot_asked_;  ///< and no `booting` has come of it yet
 };
 
 class CloudHypervisor final : public Driver {

@@ -86,7 +86,7 @@ std::optional<MonitorEvent> event_in(const json::object& message) {
   std::string reason;
   if (const json::object* data = object_at(message, "data")) reason = text_at(*data, "reason");
   event.text = plain_words(reason.empty() ? name : name + " " + reason);
-  event.begins_boot = event.kind == Kind::reset;
+  event.ends_boot = event.begins_boot = event.kind == Kind::reset;
   event.at = time_of(message);
   return event;
 }

@@ -60,6 +60,7 @@ TEST(QmpMessage, EventsAreRead) {
       event(R"({"timestamp":{"seconds":1767225600,"microseconds":5},"event":"RESET","data":{"guest":true,"reason":"guest-reset"}})");
   ASSERT_TRUE(reset);
   EXPECT_EQ(reset->kind, MonitorEvent::Kind::reset);
+  EXPECT_TRUE(reset->ends_boot);
   EXPECT_TRUE(reset->begins_boot);
   EXPECT_EQ(reset->text, "RESET guest-reset");
   EXPECT_EQ(reset->at, Time(std::chrono::microseconds(1767225600000005)));
