@@ -50,6 +50,15 @@ Result<> Finder::check_exists(std::string_view name) const {
 }
 
 Result<os::CommandLock> Finder::lock(std::string_view name) const {
+  TRY_ASSIGN(os::CommandLock lock, lock_new(name));
+  if (auto there = check_exists(name); !there) {
+    lock.remove();
+    return std::unexpected(there.error());
+  }
+  return lock;
+}
+
+Result<os::CommandLock> Finder::lock_new(std::string_view name) const {
   TRY(places_.create());
   return os::CommandLock::take(places_.command_lock(name), name, lock_limit);
 }
@@ -109,7 +118,7 @@ Result<FoundVm> Finder::revive(std::string_view name, const std::string& state_f
     }
     if (!goes_on(state_file)) return stopped(name);
     // What it came to is asked, or read, anew. One that was killed on its way is followed by another: the monitor may run.
-    if (auto started = start_holder(places_, name, progress_, stop); !started) {
+    if (auto started = start_holder(places_, name, progress_, GivenUp::left, stop); !started) {
       trouble = started.error();
       if (interruption.wait({}, std::chrono::steady_clock::now() + pause) == Interruption::Woken::interrupted) break;
       pause = std::min(pause * 2, 200ms);

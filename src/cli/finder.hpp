@@ -36,8 +36,10 @@ class Finder {
 
   /// A usage error where it is no VM's name, not_found where there is no VM of that name.
   Result<> check_exists(std::string_view name) const;
-  /// Waits for the command lock as every command does.
+  /// Waits for the command lock as every command does; not_found where the VM is gone by then.
   Result<os::CommandLock> lock(std::string_view name) const;
+  /// The same for a VM that may be a new one.
+  Result<os::CommandLock> lock_new(std::string_view name) const;
 
  private:
   Result<FoundVm> ask(std::string_view name) const;

@@ -90,10 +90,10 @@ Result<int> stay(const Context& context, const std::string& name, const Launched
     TRY_ASSIGN(PatientOutput output, PatientOutput::create(foreground.loop(), STDOUT_FILENO));
     TRY_ASSIGN(reached, foreground.run(output));
   }
-  TRY_ASSIGN(os::CommandLock lock, context.finder.lock(name));
-  auto found = context.finder.find(name, &lock);
-  if (!found && found.error().kind() == ErrorKind::not_found) return 0;  // removed by force
-  if (!found) return std::unexpected(found.error());
+  auto lock = context.finder.lock(name);
+  if (!lock && lock.error().kind() == ErrorKind::not_found) return 0;  // removed by force
+  if (!lock) return std::unexpected(lock.error());
+  TRY_ASSIGN(FoundVm found, context.finder.find(name, &*lock));
   // One that was gone before it could be asked: the rest stands in its journal.
   if (auto history = HistoryReader::open(context.places, name, line)) {
     TRY(history->read({reached, history->end()}, [](const LineMessage& message) {
@@ -101,8 +101,8 @@ Result<int> stay(const Context& context, const std::string& name, const Launched
       return true;
     }));
   }
-  if (text_field(found->vm, "state") != "failed") return 0;
-  return fail(fmt::format("{} failed: {}", name, text_field(found->vm, "reason")));
+  if (text_field(found.vm, "state") != "failed") return 0;
+  return fail(fmt::format("{} failed: {}", name, text_field(found.vm, "reason")));
 }
 
 }  // namespace vmline::cli

@@ -79,11 +79,17 @@ Result<> HistoryReader::read(Range range, const std::function<bool(const LineMes
   std::vector<std::byte> buffer(256 << 10);
   Offset at = range.begin;
   auto boot = std::ranges::lower_bound(journal_.boots(), at, {}, &line::Boot::offset);
-  while (at < range.end) {
+  auto loss = std::ranges::lower_bound(journal_.losses(), at, {}, [](const line::Gap& one) { return one.range.begin; });
+  while (true) {
+    for (; loss != journal_.losses().end() && loss->range.begin <= at; ++loss) {
+      if (!take(LineGap{loss->range, loss->cause})) return {};
+    }
+    if (at >= range.end) return {};
     for (; boot != journal_.boots().end() && boot->offset <= at; ++boot) {
       if (!take(LineBoot{boot->number, boot->offset, api::format_time(boot->time), boot->cause})) return {};
     }
     Offset stop = boot == journal_.boots().end() ? range.end : std::min(range.end, boot->offset);
+    if (loss != journal_.losses().end()) stop = std::min(stop, loss->range.begin);
     std::size_t length = std::min<std::uint64_t>(buffer.size(), stop - at);
     TRY_ASSIGN(os::ReadResult result, journal_.read(at, std::span(buffer).first(length)));
     if (std::holds_alternative<line::NotYet>(result)) return {};
@@ -99,7 +105,6 @@ Result<> HistoryReader::read(Range range, const std::function<bool(const LineMes
     }
     if (!take(message)) return {};
   }
-  return {};
 }
 
 }  // namespace vmline::cli

@@ -6,10 +6,13 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <csignal>
+#include <sstream>
+#include <thread>
 #include <vector>
 
 #include "cli/interruption.hpp"
@@ -28,6 +31,7 @@ constexpr auto leave_limit = 10s;    ///< for the holder of a start that failed 
 constexpr int report_number = 4;     ///< of the report's pipe in the holder
 
 struct Child {
+  pid_t pid = 0;
   UniqueFd process;  ///< its pidfd
   UniqueFd report;   ///< the pipe's end to read
 };
@@ -80,7 +84,37 @@ Result<Child> start_child(const os::Places& places, std::string_view name, const
   if (pid < 0) return fail_errno("start the holder");
   if (pid == 0) become_holder(plan);
   UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  return Child{std::move(process), std::move(read_end)};
+  return Child{pid, std::move(process), std::move(read_end)};
+}
+
+/// Of one that is stopped: it makes no more of them.
+std::vector<UniqueFd> children_of(pid_t pid) {
+  std::vector<UniqueFd> children;
+  auto text = os::read_file(fmt::format("/proc/{0}/task/{0}/children", pid), 1u << 16);
+  std::istringstream pids(text ? *text : std::string());
+  for (pid_t child = 0; pids >> child;) {
+    UniqueFd process(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+    if (process) children.push_back(std::move(process));
+  }
+  return children;
+}
+
+/// Ends a holder and what it has started. The holder first stands still, so that it starts no keeper again; by the time at which its
+/// keeper could miss it (200 ms), both are gone.
+void end_family(const Child& holder) {
+  if (!holder.process) return;
+  os::signal_process(holder.process.get(), SIGSTOP);
+  siginfo_t stopped{};
+  for (int tries = 0; tries < 50 && ::waitid(P_PIDFD, static_cast<id_t>(holder.process.get()), &stopped, WSTOPPED | WEXITED | WNOHANG) == 0;
+       ++tries) {
+    if (stopped.si_pid != 0) break;
+    std::this_thread::sleep_for(1ms);
+  }
+  std::vector<UniqueFd> children = children_of(holder.pid);
+  for (const UniqueFd& child : children) os::signal_process(child.get(), SIGKILL);
+  os::signal_process(holder.process.get(), SIGKILL);
+  children.push_back(UniqueFd(::fcntl(holder.process.get(), F_DUPFD_CLOEXEC, 0)));
+  for (const UniqueFd& one : children) (void)os::ends_within(one.get(), 5s);
 }
 
 /// The last line in the log from `begin` on: what a holder or keeper said before it died.
@@ -97,12 +131,13 @@ std::string last_words(const std::string& log_path, off_t begin) {
 }
 
 Result<boost::json::object> await_result(int report_pipe, std::string_view name, const StartReport::Progress& progress,
-                                         const Interruption& interruption) {
+                                         const Interruption& interruption, bool& reported) {
   StartReport report(progress);
   while (true) {
     switch (interruption.wait(report_pipe, std::chrono::steady_clock::now() + silence_limit)) {
-      case Interruption::Woken::interrupted: return fail(fmt::format("{}: given up", name));
+      case Interruption::Woken::interrupted: reported = false; return fail(fmt::format("{}: given up", name));
       case Interruption::Woken::timed_out:
+        reported = false;
         return fail(fmt::format("{}: the keeper has reported nothing for {} s", name, silence_limit.count()), ErrorKind::timed_out);
       case Interruption::Woken::ready: break;
     }
@@ -117,25 +152,28 @@ Result<boost::json::object> await_result(int report_pipe, std::string_view name,
 }  // namespace
 
 Result<boost::json::object> start_holder(const os::Places& places, std::string_view name, const StartReport::Progress& progress,
-                                         std::stop_token stop) {
+                                         GivenUp given_up, std::stop_token stop) {
   std::string log_path = places.vm_dir(name) + "/vmline.log";
   TRY(os::make_folders(places.run_dir(name), 0700));
   struct stat st{};
   off_t said_before = ::stat(log_path.c_str(), &st) == 0 ? st.st_size : 0;
   Interruption interruption(std::move(stop));
   TRY_ASSIGN(Child child, start_child(places, name, log_path));
-  auto result = await_result(child.report.get(), name, progress, interruption);
+  bool reported = true;
+  auto result = await_result(child.report.get(), name, progress, interruption, reported);
   if (result) return result;
+  if (!reported) {
+    if (given_up == GivenUp::ended) end_family(child);
+    return result;
+  }
   if (result.error().sentence().empty()) {
     std::string words = last_words(log_path, said_before);
     result = fail(
         fmt::format("{}: the holder ended before it had started: {}", name, words.empty() ? "it said nothing; see " + log_path : words));
   }
   // It is on its way out. What a failed start leaves behind is cleaned up by the caller, so it must really be gone.
-  if (child.process &&
-      interruption.wait(child.process.get(), std::chrono::steady_clock::now() + leave_limit) == Interruption::Woken::timed_out) {
-    os::signal_process(child.process.get(), SIGKILL);
-  }
+  if (child.process && os::ends_within(child.process.get(), leave_limit)) return result;
+  end_family(child);
   return result;
 }
 

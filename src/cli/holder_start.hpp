@@ -13,10 +13,13 @@
 
 namespace vmline::cli {
 
+/// What becomes of a start that was given up, or that reports nothing for a minute.
+enum class GivenUp { ended, left };
+
 /// The caller has the VM's command lock. Returns the report's result ("state" is what the VM came to). Where it fails, the holder that was
-/// started is gone when it returns.
+/// started is gone when it returns, and all that it had started; `GivenUp::left`: it may go on.
 Result<boost::json::object> start_holder(const os::Places& places, std::string_view name, const StartReport::Progress& progress,
-                                         std::stop_token stop = {});
+                                         GivenUp given_up, std::stop_token stop = {});
 
 /// Whether a holder of this VM lives, by its lock.
 [[nodiscard]] bool holder_lives(const os::Places& places, std::string_view name);

@@ -47,15 +47,16 @@ void end_orphan(const std::string& identity_path) {
   (void)os::ends_within(process->get(), std::chrono::seconds(5));
 }
 
-Result<json::object> start(const Finder& finder, std::string_view name, const os::CommandLock& lock) {
+Result<json::object> start(const Finder& finder, std::string_view name, const os::CommandLock& lock, const std::stop_token& stop) {
   // It has ended, and begins anew: what an earlier life left here for want of a disk is its spools.
   TRY_ASSIGN(std::string memory, finder.places().memory_dir(name));
   TRY(os::remove_file(memory + "/state.json"));
-  auto started = start_holder(finder.places(), name, finder.progress());
+  auto started = start_holder(finder.places(), name, finder.progress(), GivenUp::ended, stop);
   if (!started) {
     // Where the holder was killed on its way, what it had begun is gone on with: its monitor may run. After a failure that was reported
     // there is nothing left to be found.
-    if (auto found = finder.find(name, &lock); found && found->running()) return std::move(found->vm);
+    bool given_up = stop.stop_requested() || started.error().kind() == ErrorKind::timed_out;
+    if (auto found = given_up ? Result<FoundVm>(fail("given up")) : finder.find(name, &lock); found && found->running()) return std::move(found->vm);
     // Where another holder lives after all, what is there is its own.
     if (!holder_lives(finder.places(), name)) (void)clear_run(finder.places(), name);
     return std::unexpected(started.error());
@@ -72,8 +73,7 @@ Result<json::object> start(const Finder& finder, std::string_view name, const os
 
 Result<> clear_run(const os::Places& places, std::string_view name) {
   end_orphan(places.run_dir(name) + "/monitor.pid");
-  TRY_ASSIGN(std::string memory, places.memory_dir(name));
-  TRY(os::remove_tree(memory));
+  TRY(places.remove_memory_dir(name));
   return os::remove_tree(places.run_dir(name));
 }
 
@@ -85,11 +85,11 @@ Result<std::string> free_name(const os::Places& places) {
   }
 }
 
-Result<Launched> launch(const Finder& finder, const api::Spec& spec) {
+Result<Launched> launch(const Finder& finder, const api::Spec& spec, const std::stop_token& stop) {
   TRY(api::check_spec(spec));
   const os::Places& places = finder.places();
   TRY(check_paths(places, spec));
-  TRY_ASSIGN(os::CommandLock lock, finder.lock(spec.name));
+  TRY_ASSIGN(os::CommandLock lock, finder.lock_new(spec.name));
   Launched launched{{}, 0};
   std::string folder = places.vm_dir(spec.name);
   std::string spec_path = folder + "/spec.json";
@@ -108,20 +108,21 @@ Result<Launched> launch(const Finder& finder, const api::Spec& spec) {
   auto attempt = [&]() -> Result<> {
     TRY(os::make_folders(folder, 0700));
     TRY(os::write_file(spec_path, json::serialize(api::to_json(spec)) + "\n"));
-    TRY_ASSIGN(launched.vm, start(finder, spec.name, lock));
+    TRY_ASSIGN(launched.vm, start(finder, spec.name, lock, stop));
     return {};
   };
   auto done = attempt();
   if (done) return launched;
   if (is_new) {
     (void)os::remove_tree(folder);
+    lock.remove();
   } else if (spec_before) {
     (void)os::write_file(spec_path, *spec_before);
   }
   return std::unexpected(done.error());
 }
 
-Result<Launched> launch_again(const Finder& finder, std::string_view name) {
+Result<Launched> launch_again(const Finder& finder, std::string_view name, const std::stop_token& stop) {
   TRY(finder.check_exists(name));
   TRY_ASSIGN(os::CommandLock lock, finder.lock(name));
   TRY_ASSIGN(FoundVm found, finder.find(name, &lock));
@@ -130,7 +131,7 @@ Result<Launched> launch_again(const Finder& finder, std::string_view name) {
     return fail(fmt::format("{} has no stored spec in {}; use `vmline run {}`", name, finder.places().vm_dir(name), name));
   }
   Launched launched{{}, first_head(found.vm)};
-  TRY_ASSIGN(launched.vm, start(finder, name, lock));
+  TRY_ASSIGN(launched.vm, start(finder, name, lock, stop));
   return launched;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <boost/json/object.hpp>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -18,10 +19,10 @@ struct Launched {
   std::optional<Offset> begin;  ///< where the first line goes on; nothing when that is not known
 };
 
-/// conflict where a VM of this name runs.
-Result<Launched> launch(const Finder& finder, const api::Spec& spec);
+/// conflict where a VM of this name runs. A start that is asked to stop is given up.
+Result<Launched> launch(const Finder& finder, const api::Spec& spec, const std::stop_token& stop);
 /// From the stored spec; conflict where it runs.
-Result<Launched> launch_again(const Finder& finder, std::string_view name);
+Result<Launched> launch_again(const Finder& finder, std::string_view name, const std::stop_token& stop);
 
 /// The first of vm1, vm2, … that is free.
 Result<std::string> free_name(const os::Places& places);

@@ -115,6 +115,10 @@ std::optional<LineMessage> LineStream::accept(LineMessage message) {
     }
     offset_ = arriving_;
   } else if (auto* gap = std::get_if<LineGap>(&message)) {
+    if (gap->range.empty()) {
+      if (loss_ && gap->range.begin <= *loss_) return std::nullopt;
+      loss_ = gap->range.begin;
+    }
     arriving_ = std::max(arriving_, gap->range.end);
     if (!gap->range.empty() && gap->range.end <= offset_) return std::nullopt;
     gap->range.begin = std::min(std::max(gap->range.begin, offset_), gap->range.end);

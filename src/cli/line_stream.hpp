@@ -63,6 +63,7 @@ class LineStream {
   Offset offset_ = 0;             ///< of the next byte to hand out
   Offset arriving_ = 0;           ///< of the next byte on this connection
   std::uint64_t boot_ = 0;        ///< the newest that was told
+  std::optional<Offset> loss_;    ///< the same of bytes lost that nobody has counted
   std::stop_source leaving_;
   asio::thread_pool finding_{1};
 };

@@ -135,7 +135,10 @@ Result<> log_of_stopped(const Context& context, const LineName& name, const Logs
   }
   printer.stop_at(range.end);
   range.begin = std::max(range.begin, printer.reached().value_or(0));
-  return history.read(range, [&](const LineMessage& message) { return printer.take(message); });
+  return history.read(range, [&](const LineMessage& message) {
+    (void)printer.take(message);  // the range ends it: what was lost at its end is told too
+    return true;
+  });
 }
 
 /// As it is once keeper and holder, which answer a little longer than their VM lives, are gone: its journal is complete then.

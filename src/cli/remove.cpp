@@ -31,6 +31,7 @@ Result<int> remove(const Context& context, const RemoveOptions& options) {
   }
   TRY(clear_run(context.places, name));
   TRY(os::remove_tree(folder));
+  lock.remove();
   if (options.format == Format::json) {
     print_json(json::object{{"name", name}, {"removed", true}, {"logs_kept", std::move(kept)}});
     return 0;

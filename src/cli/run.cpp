@@ -7,9 +7,23 @@
 #include "cli/foreground.hpp"
 #include "cli/launch.hpp"
 #include "cli/output.hpp"
+#include "cli/stop.hpp"
+#include "cli/stop_on_signal.hpp"
 
 namespace vmline::cli {
 namespace {
+
+/// A signal gives the start up. One that comes when all is done already stops a VM that was to stay in the foreground.
+template <class Launch>
+Result<Launched> until_stopped(const Context& context, const std::string& name, bool foreground, Launch launch) {
+  TRY_ASSIGN(StopOnSignal signals, StopOnSignal::create());
+  TRY_ASSIGN(Launched launched, launch(signals.token()));
+  if (foreground && signals.token().stop_requested()) {
+    TRY(end_vm(context, name, Ending::stop, {}, nullptr));
+    return fail(name + ": given up");
+  }
+  return launched;
+}
 
 Result<int> tell(const Context& context, const std::string& name, const Launched& launched, const LaunchOptions& options) {
   if (options.foreground) return stay(context, name, launched);
@@ -28,12 +42,16 @@ Result<int> tell(const Context& context, const std::string& name, const Launched
 }  // namespace
 
 Result<int> run(const Context& context, const api::Spec& spec, const LaunchOptions& options) {
-  TRY_ASSIGN(Launched launched, launch(context.finder, spec));
+  TRY_ASSIGN(Launched launched, until_stopped(context, spec.name, options.foreground, [&](const std::stop_token& stop) {
+               return launch(context.finder, spec, stop);
+             }));
   return tell(context, spec.name, launched, options);
 }
 
 Result<int> start(const Context& context, const VmOptions& options, bool foreground) {
-  TRY_ASSIGN(Launched launched, launch_again(context.finder, options.name));
+  TRY_ASSIGN(Launched launched, until_stopped(context, options.name, foreground, [&](const std::stop_token& stop) {
+               return launch_again(context.finder, options.name, stop);
+             }));
   return tell(context, options.name, launched, {foreground, options.format});
 }
 

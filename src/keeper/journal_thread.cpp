@@ -174,6 +174,12 @@ void JournalThread::record_boot(line::Boot boot) {
   });
 }
 
+void JournalThread::record_loss(Offset at, std::string_view cause) {
+  worker_.run([core = core_, at, cause = std::string(cause)] {
+    if (core->journal) (void)core->journal->record_loss(at, cause);
+  });
+}
+
 void JournalThread::finish(Offset end, std::function<void(Result<>)> done) {
   worker_.run([this, core = core_, end, done = std::move(done), alive = std::weak_ptr<bool>(alive_)] {
     Result<> result = core->journal ? core->journal->record_end(end) : fail("the journal could not be opened");
@@ -185,6 +191,7 @@ void JournalThread::finish(Offset end, std::function<void(Result<>)> done) {
 
 std::vector<line::Boot> JournalThread::boots() const { return open_ ? core_->journal->boots() : std::vector<line::Boot>{}; }
 line::History::GapTotals JournalThread::gap_totals() const { return open_ ? core_->journal->gap_totals() : line::History::GapTotals{}; }
+std::vector<line::Gap> JournalThread::losses() const { return open_ ? core_->journal->losses() : std::vector<line::Gap>{}; }
 Offset JournalThread::first_kept(Offset otherwise) const { return open_ ? core_->journal->first_kept() : otherwise; }
 
 History::Read JournalThread::reader() const {

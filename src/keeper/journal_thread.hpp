@@ -40,6 +40,8 @@ class JournalThread {
   void ask_progress() { core_->progress_wanted.store(true, std::memory_order_relaxed); }
 
   void record_boot(line::Boot boot);
+  /// Bytes were lost at this offset, nobody knows how many.
+  void record_loss(Offset at, std::string_view cause);
   /// After all has been journaled: ends the line cleanly. `done` is called on the loop.
   void finish(Offset end, std::function<void(Result<>)> done);
 
@@ -48,6 +50,7 @@ class JournalThread {
   [[nodiscard]] const std::string& log_path() const { return log_path_; }
   [[nodiscard]] std::vector<line::Boot> boots() const;
   [[nodiscard]] line::History::GapTotals gap_totals() const;
+  [[nodiscard]] std::vector<line::Gap> losses() const;
   [[nodiscard]] Offset first_kept(Offset otherwise) const;
 
   /// For History: reads on a disk thread.

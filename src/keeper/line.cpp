@@ -106,6 +106,13 @@ void Line::journal_opened() {
     }
   }
   boots_ = std::move(known);
+  // This keeper's own are the newest, and may be in the index already.
+  auto losses = journal_->losses();
+  for (const line::Gap& loss : losses_) {
+    if (std::ranges::none_of(losses, [&](const line::Gap& other) { return other.range == loss.range && other.cause == loss.cause; }))
+      losses.push_back(loss);
+  }
+  losses_ = std::move(losses);
   journal_->advance(spool_.head());
   wake_streams();
 }
@@ -170,6 +177,15 @@ void Line::record_boot(const line::Boot& boot) {
       "boot",
       {{"line", spec().name}, {"boot", boot.number}, {"offset", boot.offset}, {"offset_low", boot.offset_low}, {"cause", boot.cause}},
       boot.time);
+  wake_streams();
+}
+
+void Line::note_loss(std::string_view cause) {
+  Offset at = spool_.head();
+  losses_.push_back({{at, at}, wall_clock(), std::string(cause)});
+  if (journal_) journal_->record_loss(at, cause);
+  shared_.events.add("gap", {{"line", spec().name}, {"begin", at}, {"end", at}, {"cause", std::string(cause)}});
+  shared_.log.warning(fmt::format("{}: bytes may be lost at offset {}: {}", spec().name, at, cause));
   wake_streams();
 }
 

@@ -61,6 +61,9 @@ class Line : public LineService {
   /// The same for a line that is not there from the first boot on, or for the first one: exactly at the head.
   void record_boot(const line::Boot& boot);
 
+  /// Bytes that never got an offset were lost here, nobody knows how many.
+  void note_loss(std::string_view cause);
+
   /// What the upstream holds now is counted by `head`.
   void catch_up() { pump_.drain(); }
   /// The monitor has ended: reads the upstream until it is empty.
@@ -97,6 +100,7 @@ class Line : public LineService {
   RawClients raw_;
   Pump pump_;
   std::vector<line::Boot> boots_;  ///< ordered by number
+  std::vector<line::Gap> losses_;  ///< of unknown length, ordered by offset
   std::set<LineStream*> streams_;
   std::uint64_t streams_opened_ = 0;
   /// Heads at times, the newest last: where the line stood when an event happened that is handled later.

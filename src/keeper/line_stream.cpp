@@ -24,6 +24,7 @@ LineStream::LineStream(Line& line, const StreamRequest& request, Offset start)
       position_(start),
       replay_end_(line.spool_.head()),
       next_boot_(0),
+      losses_told_(start),
       wake_(line.shared_.loop) {
   // A boot that begins exactly here is told, those before are not.
   auto boot = std::ranges::lower_bound(line.boots_, start, {}, &line::Boot::offset);
@@ -52,6 +53,13 @@ std::optional<StreamItem> LineStream::due_boot() {
   return BootBegan{boot->number, boot->offset, boot->time, boot->cause};
 }
 
+std::optional<StreamItem> LineStream::due_loss() {
+  auto loss = std::ranges::lower_bound(line_->losses_, losses_told_, {}, [](const line::Gap& one) { return one.range.begin; });
+  if (loss == line_->losses_.end() || loss->range.begin > position_) return std::nullopt;
+  losses_told_ = loss->range.begin + 1;
+  return Gap{loss->range, loss->cause};
+}
+
 std::optional<StreamItem> LineStream::look() {
   if (!items_.empty()) {
     StreamItem item = std::move(items_.front());
@@ -59,6 +67,7 @@ std::optional<StreamItem> LineStream::look() {
     return item;
   }
   if (gap_.range.empty()) {
+    if (auto loss = due_loss()) return loss;
     if (auto boot = due_boot()) return boot;
     if (!replay_ended_ && position_ >= replay_end_) {
       replay_ended_ = true;
@@ -89,6 +98,8 @@ std::optional<StreamItem> LineStream::look() {
   if (!replay_ended_) end = std::min(end, replay_end_);
   auto boot = std::ranges::lower_bound(line_->boots_, next_boot_, {}, &line::Boot::number);
   if (boot != line_->boots_.end()) end = std::min(end, boot->offset);
+  auto loss = std::ranges::lower_bound(line_->losses_, losses_told_, {}, [](const line::Gap& one) { return one.range.begin; });
+  if (loss != line_->losses_.end()) end = std::min(end, loss->range.begin);
   if (position_ < end) {
     buffer_.resize(std::min<std::size_t>(end - position_, piece));
     auto n = line_->spool_.read(position_, buffer_);

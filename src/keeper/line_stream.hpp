@@ -31,6 +31,7 @@ class LineStream : public Stream {
   /// What comes next, or nothing when it is to be waited for.
   std::optional<StreamItem> look();
   std::optional<StreamItem> due_boot();
+  std::optional<StreamItem> due_loss();
 
   Line* line_;
   std::string who_;
@@ -39,6 +40,7 @@ class LineStream : public Stream {
   Offset replay_end_;
   Gap gap_;                  ///< found and not told yet: what joins on to it may be lost too
   std::uint64_t next_boot_;  ///< the first boot not told yet
+  Offset losses_told_;       ///< those of unknown length before this offset
   bool replay_ended_ = false;
   bool closed_ = false;
   std::deque<StreamItem> items_;

@@ -46,6 +46,7 @@ RuntimeState read(const json::object& o) {
                                                         .time = time_of(b.at("time")),
                                                         .cause = text_of(b.at("cause"))};
   }
+  for (const auto& line : o.at("connected").as_array()) s.connected.insert(text_of(line));
   for (const auto& entry : o.at("old_until").as_object()) s.old_until[std::string(entry.key())] = entry.value().to_number<Offset>();
   return s;
 }
@@ -64,6 +65,7 @@ Result<RuntimeState> RuntimeState::load(const std::string& memory_dir) {
 
 Result<> RuntimeState::save(const std::string& memory_dir) const {
   json::object boots, ends;
+  json::array sockets(connected.begin(), connected.end());
   for (const auto& [line, offset] : old_until) ends[line] = offset;
   for (const auto& [line, b] : last_boots) {
     boots[line] = {
@@ -73,7 +75,8 @@ Result<> RuntimeState::save(const std::string& memory_dir) const {
                  {"wanted", wanted},         {"stop_reason", stop_reason}, {"boot", boot},
                  {"boot_begun", boot_begun}, {"binary", binary},           {"control_handled", control_handled},
                  {"keepers", keepers},       {"holders", holders},         {"restarts", restarts},
-                 {"last_boots", boots},      {"old_until", ends}};
+                 {"last_boots", boots},      {"old_until", ends},
+                 {"connected", sockets}};
   if (monitor) o["monitor"] = monitor->line();
   if (monitor_started) o["monitor_started"] = monitor_started->time_since_epoch().count();
   if (exit_status) o["exit_status"] = *exit_status;

@@ -5,6 +5,7 @@
 #include <boost/json/object.hpp>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/error.hpp"
@@ -31,6 +32,7 @@ struct RuntimeState {
   std::uint64_t keepers = 0, holders = 0;
   std::uint64_t restarts = 0;                    ///< of the monitor, by policy
   std::map<std::string, line::Boot> last_boots;  ///< by line
+  std::set<std::string> connected;               ///< lines whose monitor is at the other end of a socket now
   std::map<std::string, Offset> old_until;       ///< by line, while the guest reboots: up to here it is the old boot's
 
   static std::string path(const std::string& memory_dir) { return memory_dir + "/state.json"; }

@@ -7,8 +7,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/post.hpp>
 #include <cerrno>
+#include <chrono>
 
 #include "os/fifo.hpp"
 #include "os/unix_socket.hpp"
@@ -17,10 +19,9 @@ namespace vmline::keeper {
 namespace {
 
 constexpr std::size_t pipe_bytes = 1u << 20;
-constexpr std::chrono::milliseconds refused_pause{1};
-/// A socket file that refuses for so many tries in a row is likely a stale one.
-constexpr unsigned refused_most = 50;
-constexpr std::chrono::milliseconds stale_pause{250};
+/// How long after a refusal it is asked again: at once where it was bound just now, more and more seldom where it looks stale.
+constexpr std::chrono::milliseconds least_pause{1}, most_pause{2000};
+constexpr int pauses = 50;  ///< of that length in the time that it has refused
 
 }  // namespace
 
@@ -141,7 +142,7 @@ void DialUpstream::wait_for_path() {
 void DialUpstream::look() {
   if (shutting_down_) return;
   if (!socket_) {
-    refused_ = 0;
+    refused_since_.reset();
     return dial();
   }
   // 46.0 tells nobody that it has bound a new socket at a guest's reboot: the old connection stays open and silent for ever.
@@ -149,7 +150,7 @@ void DialUpstream::look() {
   if (!there || there == connected_to_) return;
   if (on_readable) on_readable();  // drain the old one first
   let_go();
-  refused_ = 0;
+  refused_since_.reset();
   dial();
 }
 
@@ -163,15 +164,16 @@ void DialUpstream::dial() {
   auto there = os::file_at(opened);
   auto socket = os::connect_to(opened);
   if (socket) {
-    refused_ = 0;
+    refused_since_.reset();
     connected_to_ = there;
     return adopt(std::move(*socket), had_one_);
   }
   int error = socket.error().number();
-  // Bound and not listening yet, which nothing tells of, or more clients than it has accepted: once more in a moment; more seldom where it
-  // looks like a stale one, for which inotify tells when another takes its place.
+  // Bound and not listening yet, which nothing tells of, or more clients than it has accepted. (Inotify tells when another takes its place.)
   if (error == ECONNREFUSED || error == EAGAIN) {
-    retry_.expires_after(++refused_ < refused_most ? refused_pause : stale_pause);
+    auto now = std::chrono::steady_clock::now();
+    if (!refused_since_) refused_since_ = now;
+    retry_.expires_after(std::clamp<std::chrono::steady_clock::duration>((now - *refused_since_) / pauses, least_pause, most_pause));
     retry_.async_wait([this](boost::system::error_code failed) {
       if (!failed) dial();
     });

@@ -4,6 +4,7 @@
 #pragma once
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -81,7 +82,7 @@ class DialUpstream : public SocketUpstream {
   Watch inotify_;
   std::optional<os::FileId> connected_to_;
   boost::asio::steady_timer retry_;
-  unsigned refused_ = 0;
+  std::optional<std::chrono::steady_clock::time_point> refused_since_;
 };
 
 class ListenUpstream : public SocketUpstream {

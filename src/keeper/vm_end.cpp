@@ -135,7 +135,7 @@ void Vm::clean_up(bool keep_memory) {
   }
   // The holder's lock lies in it and goes with it: whoever starts this VM next makes the folder anew.
   if (run_dir_ != parts_.memory_dir) (void)os::remove_tree(run_dir_);
-  if (!keep_memory) (void)os::remove_tree(parts_.memory_dir);
+  if (!keep_memory) (void)parts_.places.remove_memory_dir(parts_.name);
 }
 
 asio::awaitable<void> Vm::finish() {
@@ -203,7 +203,7 @@ asio::awaitable<void> Vm::run(HolderLink::Inheritance inheritance) {
   inheritance_ = std::move(inheritance);
   report_ = inherited("report");
   auto events = [&]() -> Result<std::unique_ptr<EventLog>> {
-    TRY(os::make_folders(parts_.memory_dir, 0700));
+    TRY(parts_.places.make_memory_dir(parts_.name));
     return EventLog::open(parts_.loop, parts_.memory_dir + "/events");
   }();
   if (!events) {

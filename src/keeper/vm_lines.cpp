@@ -213,7 +213,24 @@ void Vm::connect_socket(Line& line, std::unique_ptr<SocketUpstream> upstream) {
       begin_boot(cause);
     };
   }
-  line.connect(std::move(upstream), [this] { changed_.notify(); });
+  const std::string& name = line.spec().name;
+  bool was_connected = state_.connected.contains(name);
+  auto note = [this, &line, &name] {
+    bool is_open = line.upstream_is_open();
+    if (is_open == state_.connected.contains(name)) return;
+    if (is_open)
+      state_.connected.insert(name);
+    else
+      state_.connected.erase(name);
+    save();
+  };
+  line.connect(std::move(upstream), [this, note] {
+    note();
+    changed_.notify();
+  });
+  // Both of ours were killed: the connection ended with them, and the monitor did not wait for the next.
+  if (was_connected && !line.upstream_is_open()) line.note_loss(line::cause_unheard);
+  note();
   parts_.holder.allow_pump(line.spec().name, line.spec().backlog, line.spec().stall_limit);
 }
 

@@ -52,7 +52,7 @@ void History::apply_boot(const Boot& boot) {
 
 void History::apply_gap(const Gap& gap) {
   if (gap.range.empty()) {
-    auto same = [&](const Gap& other) { return other.range == gap.range && other.cause == gap.cause && other.time == gap.time; };
+    auto same = [&](const Gap& other) { return other.range == gap.range && other.cause == gap.cause; };
     if (std::ranges::any_of(losses_, same)) return;
     losses_.insert(std::ranges::upper_bound(losses_, gap.range.begin, {}, [](const Gap& other) { return other.range.begin; }), gap);
     if (losses_.size() > limits::journal_pieces) losses_.erase(losses_.begin(), losses_.begin() + limits::journal_pieces / 4);

@@ -19,6 +19,7 @@ inline constexpr std::string_view cause_truncated = "the log was truncated by so
 inline constexpr std::string_view cause_replaced = "the log was moved or deleted by someone else";
 inline constexpr std::string_view cause_behind = "the journal could not keep up";
 inline constexpr std::string_view cause_restarted = "the host was restarted";
+inline constexpr std::string_view cause_unheard = "nobody of vmline was there to hear the monitor";
 inline constexpr std::string_view cause_no_record = "the index does not say where they are";
 
 struct InLog {
@@ -77,6 +78,8 @@ class History {
   [[nodiscard]] std::optional<Boot> boot(std::uint64_t number) const;
   /// Ordered by offset, neighbours of one cause as one.
   [[nodiscard]] std::vector<Gap> gaps() const;
+  /// Those of them whose length nobody knows: empty ranges.
+  [[nodiscard]] const std::vector<Gap>& losses() const { return losses_; }
 
   struct GapTotals {
     std::uint64_t count = 0;

@@ -133,6 +133,11 @@ std::vector<line::Gap> Journal::gaps() const {
   return state_->history.gaps();
 }
 
+std::vector<line::Gap> Journal::losses() const {
+  std::lock_guard state_lock(state_->state_mutex);
+  return state_->history.losses();
+}
+
 line::History::GapTotals Journal::gap_totals() const {
   std::lock_guard state_lock(state_->state_mutex);
   return state_->history.gap_totals();

@@ -76,6 +76,8 @@ class Journal {
   [[nodiscard]] std::optional<line::Boot> last_boot() const;
   [[nodiscard]] std::vector<line::Gap> gaps() const;
   [[nodiscard]] line::History::GapTotals gap_totals() const;
+  /// Gaps whose length nobody knows.
+  [[nodiscard]] std::vector<line::Gap> losses() const;
   /// The oldest offset that the log still has; journaled() when it has none.
   [[nodiscard]] Offset first_kept() const;
 

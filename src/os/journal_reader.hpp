@@ -32,6 +32,7 @@ class JournalReader {
   [[nodiscard]] const std::vector<line::Boot>& boots() const { return history_.boots(); }
   [[nodiscard]] std::optional<line::Boot> boot(std::uint64_t number) const { return history_.boot(number); }
   [[nodiscard]] std::vector<line::Gap> gaps() const { return history_.gaps(); }
+  [[nodiscard]] const std::vector<line::Gap>& losses() const { return history_.losses(); }
   /// The oldest offset that the log still has; end() when it has none.
   [[nodiscard]] Offset first_kept() const { return history_.first_kept(); }
   /// NotYet from here on.

@@ -15,15 +15,19 @@ Result<bool> try_lock(int fd);
 /// Gives it back.
 void unlock(int fd);
 
-/// A lock file for commands, held until destroyed. The file stays: removing it would let two hold "it" at once.
+/// A lock file for commands, held until destroyed. The file stays until its holder removes it: who waited for it then takes a new one.
 class CommandLock {
  public:
   /// Waits for the lock, at most `limit`; `timed_out` says that another command is at work on `name`.
   static Result<CommandLock> take(const std::string& path, std::string_view name, std::chrono::milliseconds limit);
 
+  /// Removes the file: what it was for is gone.
+  void remove() const;
+
  private:
-  explicit CommandLock(UniqueFd file) : file_(std::move(file)) {}
+  CommandLock(UniqueFd file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}
   UniqueFd file_;
+  std::string path_;
 };
 
 }  // namespace vmline::os

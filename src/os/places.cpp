@@ -17,6 +17,8 @@
 #include <fstream>
 #include <memory>
 
+#include "os/files.hpp"
+
 namespace vmline::os {
 namespace {
 
@@ -119,16 +121,38 @@ bool is_plain_tmpfs(const std::string& path) {
   return true;
 }
 
-Result<std::string> Places::memory_dir(std::string_view name) const {
-  if (is_plain_tmpfs(run_)) return run_dir(name);
-  std::string base = fmt::format("/dev/shm/vmline-{}-{:016x}", ::getuid(), hash(root_));
+Result<std::string> Places::memory() const {
+  if (is_plain_tmpfs(run_)) return run_;
   if (!is_plain_tmpfs("/dev/shm")) {
     return fail(
         fmt::format("the spool needs a tmpfs without huge pages: neither {} nor /dev/shm is one (mount a tmpfs on {})", run_, run_));
   }
-  TRY(make_folders(base, 0700));
-  TRY(check_owner(base));
-  return base + "/" + std::string(name);
+  return fmt::format("/dev/shm/vmline-{}-{:016x}", ::getuid(), hash(root_));
+}
+
+Result<std::string> Places::memory_dir(std::string_view name) const {
+  TRY_ASSIGN(std::string folder, memory());
+  if (::access(folder.c_str(), F_OK) == 0) TRY(check_owner(folder));
+  return folder + "/" + std::string(name);
+}
+
+Result<> Places::make_memory_dir(std::string_view name) const {
+  TRY_ASSIGN(std::string folder, memory());
+  std::string path = folder + "/" + std::string(name);
+  // Whoever removes the last one takes the folder away from under our feet.
+  for (int tries = 0;; ++tries) {
+    TRY(make_folders(folder, 0700));
+    TRY(check_owner(folder));
+    if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
+    if (errno != ENOENT || tries >= 100) return fail_errno("make folder " + path);
+  }
+}
+
+Result<> Places::remove_memory_dir(std::string_view name) const {
+  TRY_ASSIGN(std::string folder, memory());
+  TRY(remove_tree(folder + "/" + std::string(name)));
+  if (folder != run_) (void)::rmdir(folder.c_str());
+  return {};
 }
 
 Result<std::vector<std::string>> Places::names() const {

@@ -28,14 +28,20 @@ class Places {
   /// Makes ROOT/vms and RUN (0700) where they are missing.
   Result<> create() const;
   /// The folder of spools, notes and the running state: RUN/NAME where RUN is a tmpfs without huge pages, else
-  /// /dev/shm/vmline-UID-HASH(ROOT)/NAME. RUN must be there. An error says why there is no such place. Creates the parent, not NAME.
+  /// /dev/shm/vmline-UID-HASH(ROOT)/NAME. RUN must be there. An error says why there is no such place. Nothing is made.
   [[nodiscard]] Result<std::string> memory_dir(std::string_view name) const;
+  Result<> make_memory_dir(std::string_view name) const;
+  /// With all that is in it; the last one takes the parent in /dev/shm with it.
+  Result<> remove_memory_dir(std::string_view name) const;
 
   /// Names of the VMs there are, sorted.
   [[nodiscard]] Result<std::vector<std::string>> names() const;
 
  private:
   Places(std::string root, std::string run) : root_(std::move(root)), run_(std::move(run)) {}
+  /// What memory folders lie in.
+  [[nodiscard]] Result<std::string> memory() const;
+
   std::string root_;
   std::string run_;
 };

@@ -39,6 +39,14 @@ def kill(pid):
         return False
 
 
+def kill_all_of_ours(host):
+    """Until none is left: the holder starts a keeper and the keeper a holder while one is killed after the other."""
+    while pids := programs(host, 'vmline-holder', 'vmline-keeper'):
+        random.shuffle(pids)
+        for pid in pids:
+            kill(pid)
+
+
 class Keepers:
     """The keepers of the only VM of a host, one after the other, each from before its first instruction on."""
 

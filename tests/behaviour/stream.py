@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import struct
+import time
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 
@@ -112,7 +113,8 @@ class Stream:
 
     def wait_event(self, name, seconds=20):
         """The next event of this name; the rest is passed over."""
-        while message := self.message(seconds):
+        deadline = time.monotonic() + seconds
+        while (message := self.message(seconds)) and time.monotonic() < deadline:
             if message[0] == 'event' and message[1]['event'] == name:
                 return message[1]
             assert message[0] != 'close', message

@@ -23,7 +23,7 @@ def traces(host):
     found = set()
     for top in (host.root + '/vms', host.root + '/run'):
         for folder, folders, files in os.walk(top):
-            found |= {os.path.join(folder, name) for name in folders + files if not (folder.endswith('/run') and name.endswith('.lock'))}
+            found |= {os.path.join(folder, name) for name in folders + files}
     for name in os.listdir('/dev/shm'):
         if name.startswith('vmline-') and host.owns(name):
             found |= {f'/dev/shm/{name}/{one}' for one in os.listdir('/dev/shm/' + name)}

@@ -18,7 +18,9 @@ import time
 import pytest
 
 from host import BARE, RawClient, cloud_hypervisors, kvm_reason, wait_until
+from killing import kill_all_of_ours
 from lines import Checker, LineError
+from stream import Stream
 
 REBOOTS = 20
 KILLS = 100
@@ -71,9 +73,9 @@ def foreign(host):
     def make(*what, **how):
         made.append(Foreign(host, *what, **how))
         return made[-1]
-    make.end_all = lambda: [one.kill() for one in made]
     yield make
-    make.end_all()
+    for one in made:
+        one.kill()
 
 
 def upstream(vm):
@@ -124,22 +126,7 @@ class Stutter:
         self.thread.join()
 
 
-@pytest.mark.parametrize('monitor', serial_servers())
-def test_every_boot_of_twenty_is_whole(host, foreign, monitor):
-    for attempt in range(6):
-        with Stutter() as stutter:
-            try:
-                return twenty_boots(host, foreign, monitor)
-            except LineError as error:
-                foreign.end_all()
-                # The monitor's socket has room for 9 ms of what this guest says, and its reboot waits for nobody.
-                if stutter.longest < 0.005 or attempt == 5:
-                    raise AssertionError(f'lost, the longest stutter being {1000 * stutter.longest:.1f} ms') from error
-        host.vmline('rm', '--force', 'k')
-
-
-def twenty_boots(host, foreign, monitor):
-    other = foreign(monitor)
+def twenty_boots(host, other):
     for stale in (other.path, other.api):
         if os.path.exists(stale):
             os.unlink(stale)
@@ -152,7 +139,26 @@ def twenty_boots(host, foreign, monitor):
     assert upstream(vm) == 'open'
     client.type(b's')
     client.wait_for(b'STOPPED')
-    checker = exactly(vm, client)
+    return vm, client
+
+
+@pytest.mark.parametrize('monitor', serial_servers())
+def test_every_boot_of_twenty_is_whole(host, foreign, monitor):
+    for attempt in range(6):
+        other = foreign(monitor)
+        with Stutter() as stutter:
+            vm, client = twenty_boots(host, other)
+        try:
+            checker = exactly(vm, client)
+            break
+        except LineError as error:
+            # Cloud Hypervisor's socket has room for 278 bytes, 9 ms of what this guest says, and its reboot waits for no reader: where we
+            # were kept from the CPU for long, boots may lack their ends. Nothing else may be missing.
+            exactly(vm, client, cut=True)
+            if stutter.longest < 0.005 or attempt == 5:
+                raise AssertionError(f'lost, the longest stutter being {1000 * stutter.longest:.1f} ms') from error
+        other.kill()
+        host.vmline('rm', '--force', 'k')
     assert checker.boots >= REBOOTS
     if monitor[0] != 'qemu':  # QEMU keeps its connection over a reboot, and nobody tells us of it
         banners = [match.start() for match in BANNER.finditer(client.data)]
@@ -218,6 +224,35 @@ def test_stopping_keep_leaves_the_console_alive(host, foreign, monitor):
         by_hand.socket.shutdown(socket.SHUT_WR)  # and leaves as politely
         wait_until(lambda: by_hand.ended, what='the end of the client by hand')
         by_hand.close()
+
+
+@pytest.mark.parametrize('monitor', serial_servers())
+def test_what_the_monitor_said_to_nobody_is_told_as_a_gap(host, foreign, monitor):
+    other = foreign(monitor)
+    host.vmline('keep', 'k', '--connect', other.path)
+    vm = host.vm('k')
+    other.start('flood')
+    vm.client().wait_for(b' L00000050')
+    kill_all_of_ours(host)
+    time.sleep(0.1)
+    host.vmline('inspect', 'k')
+    # (Cloud Hypervisor's console may say nothing more until its next reboot: it was left with bytes unread.)
+    wait_for_upstream(vm, 'open')
+    stream = Stream(vm, 'from=start')
+    gap = stream.wait_event('gap')
+    stream.close()
+    line = wait_until(lambda: (now := vm.line())['gaps'] and now, what='a gap in the index')
+    assert gap['begin'] == gap['end'] <= line['head'] and line['gap_bytes'] == 0
+    before = vm.info()['keeper']['restarts']
+    vm.kill('keeper')  # alone: the holder keeps the connection, and nothing is lost
+    wait_until(lambda: vm.info()['keeper']['restarts'] > before, what='the next keeper')
+    assert upstream(vm) == 'open'
+    other.kill()
+    vm.journaled()
+    assert vm.line()['gaps'] == line['gaps']
+    told = host.command('logs', 'k').stderr.count('nobody knows how many')
+    host.vmline('stop', 'k')
+    assert (told, host.command('logs', 'k').stderr.count('nobody knows how many')) == (line['gaps'],) * 2
 
 
 def test_a_monitor_that_is_killed_and_started_again_is_dialled_again(host, foreign):

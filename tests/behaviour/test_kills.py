@@ -13,7 +13,7 @@ import time
 import pytest
 
 from host import BARE, BIN, QEMU, monitors, wait_until
-from killing import Keepers, kill, programs
+from killing import Keepers, kill, kill_all_of_ours, programs
 from lines import Checker
 
 random.seed(os.environ.get('VMLINE_TEST_SEED'))
@@ -28,22 +28,8 @@ def few_or_many():
             yield pytest.param(*parameter.values, 0.2, id=parameter.id, marks=parameter.marks)
 
 
-def kill_all_of_ours(host):
-    """Until none is left: the holder starts a keeper and the keeper a holder while one is killed after the other."""
-    while pids := programs(host, 'vmline-holder', 'vmline-keeper'):
-        random.shuffle(pids)
-        for pid in pids:
-            kill(pid)
-
-
 def pause():
     time.sleep(random.random() * 0.03)
-
-
-def stop(client):
-    """Ends the flood; the guest's last word has come."""
-    client.type(b's')
-    client.wait_for(b'\r\n', start=client.wait_for(b'STOPPED'))
 
 
 class Flood:
@@ -65,7 +51,7 @@ class Flood:
         """Stops it; the whole journal, which is what the client has and what the guest sent."""
         assert not self.client.ended, self.client.ended
         self.vm.info()
-        stop(self.client)
+        self.client.stop_guest()
         head = self.vm.journaled()
         whole = self.vm.log()
         assert len(whole) == head
@@ -158,7 +144,7 @@ def test_both_killed_100_times_and_the_monitor_adopted_by_the_next_command(host,
     # Typing works: by the FIFO, or by the pty that was taken back from the monitor.
     client = vm.client()
     wait_until(lambda: vm.line()['typing']['works'], what='typing')
-    stop(client)
+    client.stop_guest()
     head = vm.journaled()
     whole = vm.log()
     assert len(whole) == head
@@ -182,7 +168,7 @@ def test_both_killed_100_times_and_the_monitor_adopted_by_the_next_command(host,
     assert boot['boot'] == 2 + reboots and boot['offset'] == stopped_at
     client = vm.client()
     client.wait_for(b'L00000010')
-    stop(client)
+    client.stop_guest()
     vm.journaled()
     checker = Checker(cut=True)
     checker.feed(vm.log())

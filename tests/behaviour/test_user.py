@@ -41,13 +41,9 @@ class Home(Host):
         names = {vm.name for vm in self.vms}
         try:
             super().end()
-            left = names & set(os.listdir(self.run_folder))
+            left = (names | {name + '.lock' for name in names}) & set(os.listdir(self.run_folder))
             assert not left, f'{left} left in {self.run_folder}'
         finally:
-            for name in names:
-                for path in (f'{self.run_folder}/{name}.lock',):
-                    if os.path.exists(path):
-                        os.unlink(path)
             if not self.was_there and os.path.isdir(self.run_folder):
                 os.rmdir(self.run_folder)
             shutil.rmtree(self.home, ignore_errors=True)
