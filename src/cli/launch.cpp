@@ -56,7 +56,8 @@ Result<json::object> start(const Finder& finder, std::string_view name, const os
     // Where the holder was killed on its way, what it had begun is gone on with: its monitor may run. After a failure that was reported
     // there is nothing left to be found.
     bool given_up = stop.stop_requested() || started.error().kind() == ErrorKind::timed_out;
-    if (auto found = given_up ? Result<FoundVm>(fail("given up")) : finder.find(name, &lock); found && found->running()) return std::move(found->vm);
+    if (auto found = given_up ? Result<FoundVm>(fail("given up")) : finder.find(name, &lock); found && found->running())
+      return std::move(found->vm);
     // Where another holder lives after all, what is there is its own.
     if (!holder_lives(finder.places(), name)) (void)clear_run(finder.places(), name);
     return std::unexpected(started.error());

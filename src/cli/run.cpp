@@ -42,9 +42,8 @@ Result<int> tell(const Context& context, const std::string& name, const Launched
 }  // namespace
 
 Result<int> run(const Context& context, const api::Spec& spec, const LaunchOptions& options) {
-  TRY_ASSIGN(Launched launched, until_stopped(context, spec.name, options.foreground, [&](const std::stop_token& stop) {
-               return launch(context.finder, spec, stop);
-             }));
+  TRY_ASSIGN(Launched launched, until_stopped(context, spec.name, options.foreground,
+                                              [&](const std::stop_token& stop) { return launch(context.finder, spec, stop); }));
   return tell(context, spec.name, launched, options);
 }
 

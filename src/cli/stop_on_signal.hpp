@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// While one of these lives, Ctrl-C, SIGTERM and SIGHUP do not end the program but ask for a stop: for work that must clear away what it began.
+// While one of these lives, Ctrl-C, SIGTERM and SIGHUP do not end the program but ask for a stop: for work that must clear away what it
+// began.
 #pragma once
 #include <csignal>
 #include <stop_token>

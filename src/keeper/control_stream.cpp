@@ -16,12 +16,7 @@ constexpr std::chrono::milliseconds retry_pause{100};
 }  // namespace
 
 ControlStream::ControlStream(boost::asio::io_context& loop, os::Spool spool, UniqueFd fifo, Offset handled)
-    : spool_(std::move(spool)),
-      fifo_(std::move(fifo)),
-      watch_(loop, fifo_.get()),
-      again_(loop),
-      fed_(handled),
-      handled_(handled) {}
+    : spool_(std::move(spool)), fifo_(std::move(fifo)), watch_(loop, fifo_.get()), again_(loop), fed_(handled), handled_(handled) {}
 
 void ControlStream::run() {
   if (take_all()) return watch_.wait(Watch::For::read, [this] { run(); });

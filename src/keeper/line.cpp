@@ -163,7 +163,8 @@ Offset Line::head_at(Time time) const {
 
 line::Boot Line::begin_boot(std::uint64_t number, const std::string& cause, Time time, Offset old_until) {
   pump_.drain();
-  line::Boot boot{.number = number, .offset = spool_.head(), .offset_low = std::min(old_until, spool_.head()), .time = time, .cause = cause};
+  line::Boot boot{
+      .number = number, .offset = spool_.head(), .offset_low = std::min(old_until, spool_.head()), .time = time, .cause = cause};
   record_boot(boot);
   return boot;
 }

@@ -75,8 +75,7 @@ Result<> RuntimeState::save(const std::string& memory_dir) const {
                  {"wanted", wanted},         {"stop_reason", stop_reason}, {"boot", boot},
                  {"boot_begun", boot_begun}, {"binary", binary},           {"control_handled", control_handled},
                  {"keepers", keepers},       {"holders", holders},         {"restarts", restarts},
-                 {"last_boots", boots},      {"old_until", ends},
-                 {"connected", sockets}};
+                 {"last_boots", boots},      {"old_until", ends},          {"connected", sockets}};
   if (monitor) o["monitor"] = monitor->line();
   if (monitor_started) o["monitor_started"] = monitor_started->time_since_epoch().count();
   if (exit_status) o["exit_status"] = *exit_status;

@@ -169,7 +169,8 @@ void DialUpstream::dial() {
     return adopt(std::move(*socket), had_one_);
   }
   int error = socket.error().number();
-  // Bound and not listening yet, which nothing tells of, or more clients than it has accepted. (Inotify tells when another takes its place.)
+  // Bound and not listening yet, which nothing tells of, or more clients than it has accepted. (Inotify tells when another takes its
+  // place.)
   if (error == ECONNREFUSED || error == EAGAIN) {
     auto now = std::chrono::steady_clock::now();
     if (!refused_since_) refused_since_ = now;

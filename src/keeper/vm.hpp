@@ -139,8 +139,8 @@ class Vm : public VmService {
   std::vector<std::string> log_tail_;
   DiskThreads::Worker files_;
   asio::steady_timer old_boot_;  ///< while the guest reboots: when the old boot's last bytes are looked for
-  Condition changed_;        ///< state, monitor's end, boot: whoever waits looks again
-  bool save_later_ = false;  ///< several changes are one step: saved when all are made
+  Condition changed_;            ///< state, monitor's end, boot: whoever waits looks again
+  bool save_later_ = false;      ///< several changes are one step: saved when all are made
   bool finished_ = false;
 };
 

@@ -74,8 +74,8 @@ struct MonitorContext {
   asio::any_io_executor executor;
   const api::Spec* spec = nullptr;  ///< borrowed; must outlive the Monitor
   Endpoints endpoints;
-  int control_in = -1;          ///< plan.control_in opened read-write, non-blocking; borrowed
-  std::string id_prefix;        ///< of this keeper alone: answers to an earlier one's questions are not mistaken for ours
+  int control_in = -1;                ///< plan.control_in opened read-write, non-blocking; borrowed
+  std::string id_prefix;              ///< of this keeper alone: answers to an earlier one's questions are not mistaken for ours
   std::optional<SteadyTime> started;  ///< when the monitor was started, where known: Cloud Hypervisor counts its events from there
 };
 
