@@ -33,7 +33,7 @@ CommandLine::CommandLine()
       "  vmline keep fw1 --connect /run/fw1/serial.sock\n"
       "                                          keep the line of a VM that somebody else runs\n"
       "  vmline logs -f web1                     all it ever said, and what comes\n"
-      "`vmline COMMAND --help` tells more. Exit codes: 0 done, 1 failed, 2 usage, 3 no such VM, 4 timed out.");
+      "`vmline COMMAND --help` tells more. Exit codes: 0 done, 1 failed, 2 usage, 3 no such VM, line or boot, 4 timed out.");
   add_run_commands(*this);
   add_vm_commands(*this);
   add_line_commands(*this);

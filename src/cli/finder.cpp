@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <optional>
+#include <thread>
 
 #include "base/limits.hpp"
 #include "cli/connection.hpp"
@@ -100,6 +102,18 @@ Result<FoundVm> Finder::find(std::string_view name, const os::CommandLock* lock,
     TRY_ASSIGN(taken, this->lock(name));
   }
   return revive(name, state_file, stop);
+}
+
+Result<FoundVm> Finder::find_at_its_end(std::string_view name, const os::CommandLock& lock) const {
+  auto deadline = std::chrono::steady_clock::now() + 5s;
+  while (true) {
+    auto found = find(name, &lock);
+    if (!found || !found->running()) return found;
+    std::string state = text_field(found->vm, "state");
+    bool ending = state == "stopping" || state == "stopped" || state == "failed";
+    if (!ending || std::chrono::steady_clock::now() >= deadline) return found;
+    std::this_thread::sleep_for(10ms);
+  }
 }
 
 Result<FoundVm> Finder::revive(std::string_view name, const std::string& state_file, const std::stop_token& stop) const {

@@ -62,11 +62,8 @@ Result<json::object> start(const Finder& finder, std::string_view name, const os
     if (!holder_lives(finder.places(), name)) (void)clear_run(finder.places(), name);
     return std::unexpected(started.error());
   }
-  TRY_ASSIGN(FoundVm found, finder.find(name, &lock));
-  if (!found.running() && text_field(found.vm, "state") == "failed") {
-    std::string reason = text_field(found.vm, "reason");
-    return fail(fmt::format("{} failed{}{}", name, reason.empty() ? "" : ": ", reason));
-  }
+  // A command may have come to its end already.
+  TRY_ASSIGN(FoundVm found, finder.find_at_its_end(name, lock));
   return std::move(found.vm);
 }
 

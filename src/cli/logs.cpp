@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
-#include <thread>
 
 #include "cli/commands.hpp"
 #include "cli/connection.hpp"
@@ -141,19 +140,6 @@ Result<> log_of_stopped(const Context& context, const LineName& name, const Logs
   });
 }
 
-/// As it is once keeper and holder, which answer a little longer than their VM lives, are gone: its journal is complete then.
-Result<FoundVm> find_at_its_end(const Context& context, const std::string& name, const os::CommandLock& lock) {
-  auto deadline = std::chrono::steady_clock::now() + 5s;
-  while (true) {
-    auto found = context.finder.find(name, &lock);
-    if (!found || !found->running()) return found;
-    std::string state = text_field(found->vm, "state");
-    bool ending = state == "stopping" || state == "stopped" || state == "failed";
-    if (!ending || std::chrono::steady_clock::now() >= deadline) return found;
-    std::this_thread::sleep_for(10ms);
-  }
-}
-
 Result<> print_log(const Context& context, const LineName& name, const LogsOptions& options, LogPrinter& printer) {
   TRY_ASSIGN(FoundVm found, context.finder.find(name.vm));
   if (!found.running()) return log_of_stopped(context, name, options, printer);
@@ -162,7 +148,7 @@ Result<> print_log(const Context& context, const LineName& name, const LogsOptio
   if (!ended && !is_lost_connection(ended.error())) return std::unexpected(ended.error());
   // It stopped while it was asked.
   TRY_ASSIGN(os::CommandLock lock, context.finder.lock(name.vm));
-  auto again = find_at_its_end(context, name.vm, lock);
+  auto again = context.finder.find_at_its_end(name.vm, lock);
   bool stopped = again && !again->running();
   if (ended && (printer.reached() || options.follow) && !stopped) return {};  // removed or started again: this was the end all the same
   if (!again) return std::unexpected(again.error());

@@ -31,6 +31,8 @@ Result<int> tell(const Context& context, const std::string& name, const Launched
     print_json(launched.vm);
     return 0;
   }
+  if (text_field(launched.vm, "state") == "failed")
+    return fail(fmt::format("{} failed: {}; what it said is in `vmline logs {}`", name, text_field(launched.vm, "reason"), name));
   std::vector<json::object> lines = objects_field(launched.vm, "lines");
   print(fmt::format("{} {} {}\n", name, text_field(launched.vm, "state"), lines.empty() ? "" : text_field(lines.front(), "socket")));
   for (const json::value& warning : array_field(launched.vm, "warnings")) {

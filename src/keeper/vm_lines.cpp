@@ -117,7 +117,7 @@ Result<> Vm::make_endpoints() {
       }
     }
     if (!master) {
-      TRY_ASSIGN(os::Pty pty, os::Pty::create());
+      TRY_ASSIGN(os::Pty pty, os::Pty::create(terminal.by_lines ? os::Pty::Mode::lines : os::Pty::Mode::raw));
       parts_.holder.hold(terminal.held, pty.master.get());
       parts_.holder.hold(slave_name, pty.slave.get());
       held_[slave_name] = std::move(pty.slave);

@@ -103,7 +103,6 @@ void Vm::watch_monitor(pid_t pid, UniqueFd pidfd) {
   monitor_pid_ = pid;
   monitor_pidfd_ = std::move(pidfd);
   monitor_is_up_ = true;
-  ended_status_.reset();
   monitor_watch_ = std::make_unique<Watch>(parts_.loop, monitor_pidfd_.get());
   monitor_watch_->wait(Watch::For::read, [this] {
     monitor_is_up_ = false;
@@ -140,6 +139,7 @@ asio::awaitable<Result<>> Vm::start_monitor() {
     state_.binary = process.argv[0];
     state_.exit_status.reset();
     state_.signal.reset();
+    ended_status_.reset();  // before it is asked for: how it ended may be told in one with its start
     save();
     parts_.holder.start_process(process.name, std::move(*record), identity_path, [this, outcome](Result<HeldProcess> result) {
       outcome->result = std::move(result);

@@ -16,7 +16,7 @@ Result<UniqueFd> open_slave(int master) {
   return UniqueFd(fd);
 }
 
-Result<Pty> Pty::create() {
+Result<Pty> Pty::create(Mode kind) {
   UniqueFd master(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK));
   if (!master) return fail_errno("open /dev/ptmx");
   if (::unlockpt(master.get()) != 0) return fail_errno("unlock a pty");
@@ -24,8 +24,9 @@ Result<Pty> Pty::create() {
   if (::fchmod(slave.get(), 0) != 0) return fail_errno("close a pty to others");
   termios mode{};
   if (::tcgetattr(slave.get(), &mode) != 0) return fail_errno("read a pty's mode");
-  ::cfmakeraw(&mode);
-  if (::tcsetattr(slave.get(), TCSANOW, &mode) != 0) return fail_errno("make a pty raw");
+  if (kind == Mode::raw) ::cfmakeraw(&mode);
+  mode.c_lflag &= ~static_cast<tcflag_t>(ECHO);  // nobody reads what it would echo
+  if (::tcsetattr(slave.get(), TCSANOW, &mode) != 0) return fail_errno("set a pty's mode");
   return Pty{std::move(master), std::move(slave)};
 }
 

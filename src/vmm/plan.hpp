@@ -45,12 +45,13 @@ struct Listener {
   friend bool operator==(const Listener&, const Listener&) = default;
 };
 
-/// A raw pty to make (where it is not held already), its master held as `held`. The monitor inherits the master too, as descriptor
+/// A pty to make (where it is not held already), its master held as `held`. The monitor inherits the master too, as descriptor
 /// `inherited`, and knows nothing of it: from there pidfd_getfd takes it back when everything of ours has died.
 struct Terminal {
   std::string line;
   std::string held;
   int inherited = -1;
+  bool by_lines = false;  ///< not raw: Return is a newline, and lines can be edited, as in any terminal
   friend bool operator==(const Terminal&, const Terminal&) = default;
 };
 

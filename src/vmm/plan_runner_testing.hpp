@@ -63,7 +63,7 @@ class PlanRunner {
       TRY_ASSIGN(held_[listener.held], os::listen_at(listener.path));
     }
     for (const Terminal& terminal : plan.terminals) {
-      TRY_ASSIGN(os::Pty pty, os::Pty::create());
+      TRY_ASSIGN(os::Pty pty, os::Pty::create(terminal.by_lines ? os::Pty::Mode::lines : os::Pty::Mode::raw));
       held_[terminal.held] = std::move(pty.master);
       slaves_.push_back(std::move(pty.slave));
     }

@@ -4,6 +4,7 @@
 behind: no folder in RUN, none on the tmpfs, no process, no VM that was never there."""
 import json
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -19,7 +20,7 @@ COMMANDS = ('start', 'stop', 'kill', 'reboot', 'reset', 'rm', 'inspect', 'attach
 
 
 def traces(host):
-    """All that there is of this host: files and folders (the commands' own locks apart), memory, processes."""
+    """All that there is of this host: files and folders, memory, processes."""
     found = set()
     for top in (host.root + '/vms', host.root + '/run'):
         for folder, folders, files in os.walk(top):
@@ -302,6 +303,24 @@ def test_what_does_not_come_in_time_is_exit_4(host):
     fails(host, 4, 'a', 'wait', 'a', '--for', 'line:NEVER SAID', '--timeout', '300ms')
     fails(host, 4, 'a', 'wait', 'a', '--for', 'stopped', '--timeout', '300ms')
     assert 0.6 <= time.monotonic() - begin < 5
+
+
+@pytest.mark.parametrize('options', [[], ['--foreground']], ids=['run', 'foreground'])
+@pytest.mark.parametrize('sent', [signal.SIGINT, signal.SIGTERM], ids=['Ctrl-C', 'SIGTERM'])
+def test_a_start_that_is_given_up_leaves_nothing(host, options, sent):
+    silent = host.root + '/silent'
+    with open(silent, 'w') as file:
+        file.write('#!/bin/sh\ncase "$1" in --version) echo QEMU emulator version 7.2.0;; *) exec sleep 1000;; esac\n')
+    os.chmod(silent, 0o755)
+    before = traces(host)
+    command = subprocess.Popen([os.path.join(BIN, 'vmline'), 'run', 'a', *QEMU, '--binary', silent, *KERNEL, *options],
+                               env=host.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: [words for words in host.processes().values() if words.startswith('sleep')], what='a monitor that says nothing')
+    began = time.monotonic()
+    command.send_signal(sent)
+    out, error = command.communicate(timeout=20)
+    assert (command.returncode, out, error) == (1, '', 'vmline: a: given up\n') and time.monotonic() - began < 2
+    wait_until(lambda: traces(host) == before, what='a host as it was before')
 
 
 def both(host, *commands):

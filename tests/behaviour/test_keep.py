@@ -337,12 +337,23 @@ def test_a_command_has_a_fifo_for_its_stdin_and_tells_its_status(host):
     assert vm.log() == b'fifo\ngot hello\n'
 
 
+def test_a_command_that_fails_at_once_is_told_and_kept(host):
+    for _ in range(10):
+        done = host.command('keep', 'k', '--', 'sh', '-c', 'echo last words; exit 3')
+        # It runs before it fails: whoever looked in between was told so.
+        assert done.returncode == 1 and 'exit status 3' in done.stderr and 'vmline logs k' in done.stderr or 'k running' in done.stdout
+        wait_until(lambda: not host.processes(), what='a host without processes')
+        assert host.json('ps')[0]['state'] == 'failed' and 'exit status 3' in host.json('ps')[0]['reason']
+        assert host.vmline('logs', 'k') == 'last words\n'
+        host.vmline('rm', 'k')
+
+
 def test_a_command_with_a_pty_has_a_terminal(host):
     host.vmline('keep', 'k', '--pty', '--', 'sh', '-c', 'test -t 0 && echo terminal; read x; echo "got $x"')
     vm = host.vm('k')
     client = vm.client()
     client.wait_for(b'terminal')
-    client.type(b'hello\n')
+    client.type(b'hello\r')  # what Return sends
     client.wait_for(b'got hello')
     wait_until(lambda: client.ended, what='the end of the line')
     wait_until(lambda: not host.processes(), what='a host without processes')

@@ -44,7 +44,7 @@ Result<Plan> plan_command(const api::Spec& spec, const Endpoints& endpoints, con
   if (spec.pty) {
     std::string held = "pty:" + endpoint.name;
     line.typing = Typing::terminal;
-    plan.terminals.push_back({endpoint.name, held, terminal_descriptor});
+    plan.terminals.push_back({endpoint.name, held, terminal_descriptor, true});
     process.descriptors.push_back({Source::pty_slave, 0, held, 0});
     process.allow_ptrace = true;
   } else {

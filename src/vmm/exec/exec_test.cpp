@@ -46,7 +46,7 @@ TEST(ExecPlan, GivesItATerminalWhereAsked) {
   spec.pty = true;
   auto plan = make_driver()->plan(spec, endpoints(spec), host);
   ASSERT_TRUE(plan) << plan.error().sentence();
-  EXPECT_EQ(plan->terminals, (std::vector<Terminal>{{"serial0", "pty:serial0", 1001}}));
+  EXPECT_EQ(plan->terminals, (std::vector<Terminal>{{"serial0", "pty:serial0", 1001, true}}));
   EXPECT_EQ(plan->lines[0].typing, Typing::terminal);
   EXPECT_TRUE(plan->processes[0].allow_ptrace);
   EXPECT_EQ(plan->processes[0].descriptors, (std::vector<DescriptorAction>{{Source::pty_slave, 0, "pty:serial0", 0},
