@@ -30,8 +30,8 @@ class Finder {
   /// has it already.
   Result<FoundVm> find(std::string_view name, const os::CommandLock* lock = nullptr, const std::stop_token& stop = {}) const;
 
-  /// The same; of a VM that is ending, as it is once keeper and holder, which answer a little longer than it lives, are gone: its journal is
-  /// complete then.
+  /// The same; of a VM that is ending, as it is once keeper and holder, which answer a little longer than it lives, are gone: its journal
+  /// is complete then.
   Result<FoundVm> find_at_its_end(std::string_view name, const os::CommandLock& lock) const;
 
   [[nodiscard]] const os::Places& places() const { return places_; }

@@ -26,6 +26,8 @@ struct Host {
   std::vector<std::string> environment{};  ///< handed on to the processes
   bool kvm_opens = false;                  ///< /dev/kvm opens read-write
   std::string kvm_error{};                 ///< else why: "Permission denied"
+  std::string version{};                   ///< of the monitor, as it says itself: "53.0"; empty: it was not asked
+  std::string virtiofsd{};                 ///< its program, a path; empty where the spec has no shares
   bool cpu_virtualizes = false;            ///< vmx or svm is among the CPU's flags
 };
 

@@ -26,6 +26,7 @@ struct Endpoints {
   std::string control_out;          ///< RUN/NAME/events.out (Cloud Hypervisor), qmp.out (QEMU): a FIFO the monitor writes to
   std::string control_in;           ///< RUN/NAME/qmp.in: a FIFO the monitor reads from
   std::string monitor_log;          ///< ROOT/vms/NAME/monitor.log
+  std::string seed;                 ///< ROOT/vms/NAME/seed.iso: made from cloud_init where the spec has it, else the spec's own seed
 };
 [[nodiscard]] Endpoints endpoints_of(const api::Spec& spec, const std::string& run_dir, const std::string& monitor_log);
 
@@ -42,6 +43,7 @@ struct Fifo {
 struct Listener {
   std::string held;
   std::string path;
+  bool kept = false;  ///< a sidecar's: it is held for as long as the VM lives, for the sidecar that follows one that has ended
   friend bool operator==(const Listener&, const Listener&) = default;
 };
 
@@ -81,24 +83,39 @@ struct DescriptorAction {
 };
 
 struct Process {
-  std::string name;                 ///< "monitor"
+  std::string name;                 ///< "monitor", "fs-TAG"
   std::vector<std::string> argv{};  ///< argv[0] is a path
   std::vector<std::string> environment{};
   std::string directory{};
   std::vector<DescriptorAction> descriptors{};
   bool allow_ptrace = false;  ///< a Terminal is inherited: Yama 1 must let a later keeper take it back
+  bool sidecar = false;       ///< started before the monitor, started again at once when it ends while the monitor lives, ended with it
+  std::string netns{};        ///< the path of a network namespace to enter; empty: none
+  std::string cgroup{};       ///< a cgroup v2 folder to move into; empty: none
+  std::optional<std::uint32_t> uid{}, gid{};
+};
+
+/// A TAP that the monitor opens by its name. Made before the start where it is ours, removed when the VM has ended.
+struct Tap {
+  std::string name;
+  std::string bridge{};      ///< empty: none
+  std::string netns{};       ///< the path of the namespace it lies in; empty: ours
+  std::optional<bool> ours;  ///< as the spec says
+  friend bool operator==(const Tap&, const Tap&) = default;
 };
 
 struct Plan {
   std::vector<Fifo> fifos;
   std::vector<Listener> listeners;
   std::vector<Terminal> terminals;
+  std::vector<Tap> taps;
   std::vector<LinePlan> lines;        ///< in the order of the spec
   std::vector<Process> processes;     ///< to start in this order; empty when somebody else runs the monitor
   std::string control_out;            ///< the FIFO to give to Monitor::feed; empty: none
   std::string control_in;             ///< the FIFO that the Monitor writes to; empty: none
   std::string acceleration;           ///< "kvm", "tcg" or empty: what was decided
   std::vector<std::string> warnings;  ///< for the user
+  bool end_is_reboot = false;         ///< a guest that reboots ends the monitor with exit status 0 (Firecracker): it is run again
 };
 
 /// One step of a stop: when it has been taken and the monitor has not ended within `limit`, the next one is.
