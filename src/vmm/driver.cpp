@@ -19,4 +19,15 @@ std::unique_ptr<Driver> make_driver(api::DriverKind kind) {
   CHECK(false);
 }
 
+namespace {
+
+std::unexpected<Error> cannot(const std::string& what) { return fail("this monitor cannot " + what, ErrorKind::conflict); }
+
+}  // namespace
+
+asio::awaitable<Result<>> Monitor::pause() { co_return cannot("pause its guest"); }
+asio::awaitable<Result<>> Monitor::resume() { co_return cannot("resume its guest"); }
+asio::awaitable<Result<>> Monitor::nmi() { co_return cannot("send an NMI"); }
+asio::awaitable<Result<>> Monitor::send_break(std::string line) { co_return cannot("send a break on line " + line); }
+
 }  // namespace vmline::vmm

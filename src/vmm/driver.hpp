@@ -29,6 +29,9 @@ struct Host {
   std::string version{};                   ///< of the monitor, as it says itself: "53.0"; empty: it was not asked
   std::string virtiofsd{};                 ///< its program, a path; empty where the spec has no shares
   bool cpu_virtualizes = false;            ///< vmx or svm is among the CPU's flags
+  bool vhost_net = false;                  ///< /dev/vhost-net opens read-write
+  bool root = false;                       ///< processes are started as root, unless the spec has a uid
+  std::vector<std::string> warnings{};     ///< for the user: programs that were passed over
 };
 
 struct MonitorEvent {
@@ -59,6 +62,13 @@ class Monitor {
   /// Asks the guest to power off. Success says that the button was pressed, not that anybody listens.
   virtual asio::awaitable<Result<>> power_button() = 0;
   virtual asio::awaitable<Result<>> reset() = 0;
+  // Not every monitor can: where these are not overridden, the answer is a sentence of kind `conflict`.
+  virtual asio::awaitable<Result<>> pause();
+  virtual asio::awaitable<Result<>> resume();
+  /// A non-maskable interrupt to all CPUs: a guest that is set up for it panics or dumps.
+  virtual asio::awaitable<Result<>> nmi();
+  /// A break condition on that line's UART, as for SysRq.
+  virtual asio::awaitable<Result<>> send_break(std::string line);
   /// Asks the monitor to leave; its end is the pidfd's news.
   virtual asio::awaitable<Result<>> quit() = 0;
   /// Bytes of the control stream as they come, in any pieces; answers to calls are found among them. Never fails: what cannot be read is

@@ -38,8 +38,9 @@ struct Fifo {
   friend bool operator==(const Fifo&, const Fifo&) = default;
 };
 
-/// A listening, non-blocking Unix socket to bind at `path` and to hold as `held`; it is handed to the monitor. Always bound anew (the old
-/// path removed) before a start of the monitor: requests that wait in the old one's queue would be obeyed by the new monitor.
+/// A listening Unix socket to bind at `path` and to hold as `held`; it is handed to the monitor. Always bound anew (the old path removed)
+/// before a start of the monitor: requests that wait in the old one's queue would be obeyed by the new monitor. Non-blocking, but for one
+/// that is `kept`: virtiofsd accepts in a loop and burns a CPU on a non-blocking one until somebody connects.
 struct Listener {
   std::string held;
   std::string path;
