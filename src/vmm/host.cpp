@@ -26,6 +26,7 @@ std::optional<Program> program_of(const api::Spec& spec) {
   switch (spec.driver) {
     case api::DriverKind::qemu: return Program{"qemu-system-x86_64", "VMLINE_QEMU"};
     case api::DriverKind::cloud_hypervisor: return Program{"cloud-hypervisor", "VMLINE_CLOUD_HYPERVISOR"};
+    case api::DriverKind::firecracker: return Program{"firecracker", "VMLINE_FIRECRACKER"};
     case api::DriverKind::exec: return Program{spec.command.at(0).c_str(), nullptr};
     case api::DriverKind::none: break;
   }

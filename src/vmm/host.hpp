@@ -9,8 +9,8 @@
 
 namespace vmline::vmm {
 
-/// Looks for the monitor (spec.binary, VMLINE_CLOUD_HYPERVISOR or VMLINE_QEMU, PATH, /usr/bin, /usr/local/bin) and for KVM.
-/// `environment`: NAME=VALUE entries, the processes' too. An error says where was looked.
+/// Looks for the monitor (spec.binary, VMLINE_CLOUD_HYPERVISOR, VMLINE_QEMU or VMLINE_FIRECRACKER, PATH, /usr/bin, /usr/local/bin) and for
+/// KVM. `environment`: NAME=VALUE entries, the processes' too. An error says where was looked.
 [[nodiscard]] Result<Host> probe_host(const api::Spec& spec, std::vector<std::string> environment);
 
 /// Before anything is made: files there and readable ("kernel /x: No such file or directory"), socket paths that fit.

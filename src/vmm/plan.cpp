@@ -17,6 +17,8 @@ Endpoints endpoints_of(const api::Spec& spec, const std::string& run_dir, const 
   } else if (spec.driver == api::DriverKind::qemu) {
     out.control_out = run_dir + "/qmp.out";
     out.control_in = run_dir + "/qmp.in";
+  } else if (spec.driver == api::DriverKind::firecracker) {
+    out.api_socket = run_dir + "/api.sock";
   }
   out.monitor_log = monitor_log;
   return out;

@@ -27,6 +27,7 @@ std::unexpected<Error> failed(const error_code& error, const HttpRequest& reques
   if (error == http::error::end_of_stream || error == http::error::partial_message || error == asio::error::connection_reset) {
     return fail("the connection ended before an answer came");
   }
+  if (error.category() == boost::system::system_category()) return std::unexpected(Error::system(request.socket, error.value()));
   return fail(fmt::format("{}: {}", request.socket, error.message()));
 }
 

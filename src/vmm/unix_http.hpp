@@ -21,7 +21,8 @@ struct HttpAnswer {
   std::string body;
 };
 
-/// Errors are about the way there (no such socket, `timed_out`, cut off), without the target's name; any status is an answer.
+/// Errors are about the way there (no such socket, `timed_out`, cut off), without the target's name, and with the errno that it was; any
+/// status is an answer.
 [[nodiscard]] boost::asio::awaitable<Result<HttpAnswer>> ask_http(HttpRequest request);
 
 }  // namespace vmline::vmm
