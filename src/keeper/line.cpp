@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
@@ -52,7 +53,8 @@ Line::Line(Shared shared, Settings settings, os::Spool spool)
       history_(shared.loop, shared.disks, spool_, journal_ ? journal_->reader() : spool_alone()),
       input_(shared.loop),
       raw_(shared.loop, shared.holder, spool_, history_, input_),
-      pump_(shared.loop, spool_, journal_.get(), flow_of(settings_.spec)) {
+      pump_(shared.loop, spool_, journal_.get(), flow_of(settings_.spec)),
+      heard_(settings_.words_from.value_or(spool_.head())) {
   pump_.on_head = [this](Offset head) { head_moved(head); };
   pump_.on_gap = [this](Range range) {
     shared_.events.add("gap",
@@ -136,8 +138,23 @@ void Line::head_moved(Offset head) {
   raw_.feed(head);
   wake_streams();
   if (journal_) journal_->advance(head);
+  hear(head);
   if (marks_.size() >= marks_kept) marks_.erase(marks_.begin(), marks_.begin() + marks_kept / 2);
   marks_.emplace_back(wall_clock(), head);
+}
+
+void Line::hear(Offset head) {
+  std::array<std::byte, 32768> buffer;
+  std::vector<line::WordMatch> found;
+  heard_ = std::max(heard_, spool_.low());
+  while (heard_ < head) {
+    auto n = spool_.read(heard_, std::span(buffer).first(std::min<Offset>(buffer.size(), head - heard_)));
+    if (!n || *n == 0) break;
+    settings_.words.feed(heard_, {reinterpret_cast<const char*>(buffer.data()), *n}, found);
+    heard_ += *n;
+  }
+  if (!on_words) return;
+  for (const line::WordMatch& match : found) on_words(match);
 }
 
 void Line::wake_streams() {

@@ -18,6 +18,7 @@
 #include "keeper/pump.hpp"
 #include "keeper/raw_clients.hpp"
 #include "keeper/service.hpp"
+#include "line/guest_words.hpp"
 #include "wire/api/spec.hpp"
 
 namespace vmline::keeper {
@@ -37,7 +38,12 @@ class Line : public LineService {
   struct Settings {
     api::LineSpec spec;
     std::string log_path, index_path, memory_dir, socket_path;
+    line::GuestWords words;
+    std::optional<Offset> words_from;  ///< up to here an earlier keeper has looked; unset: to be looked at from now on
   };
+
+  /// The guest has said something of which somebody wants to be told.
+  std::function<void(const line::WordMatch&)> on_words;
 
   Line(Shared shared, Settings settings, os::Spool spool);
   ~Line() override;
@@ -63,6 +69,9 @@ class Line : public LineService {
 
   /// Bytes that never got an offset were lost here, nobody knows how many.
   void note_loss(std::string_view cause);
+  /// Up to where what the guest says has been looked at, less the line of text that it has not ended.
+  [[nodiscard]] Offset words_heard() const { return settings_.words.resume_at(); }
+  [[nodiscard]] std::uint64_t boot_at(Offset offset) const;
 
   /// What the upstream holds now is counted by `head`.
   void catch_up() { pump_.drain(); }
@@ -88,7 +97,7 @@ class Line : public LineService {
   void head_moved(Offset head);
   void journal_opened();
   void wake_streams();
-  [[nodiscard]] std::uint64_t boot_at(Offset offset) const;
+  void hear(Offset head);
   [[nodiscard]] Offset first_kept() const;
 
   Shared shared_;
@@ -106,6 +115,7 @@ class Line : public LineService {
   /// Heads at times, the newest last: where the line stood when an event happened that is handled later.
   std::vector<std::pair<Time, Offset>> marks_;
   std::string typing_note_;
+  Offset heard_;         ///< up to here it has been looked for words
   std::string closing_;  ///< why, once it closes
 };
 

@@ -46,6 +46,11 @@ RuntimeState read(const json::object& o) {
                                                         .time = time_of(b.at("time")),
                                                         .cause = text_of(b.at("cause"))};
   }
+  for (const auto& entry : o.at("heard").as_object()) s.heard[std::string(entry.key())] = entry.value().to_number<Offset>();
+  if (auto* r = o.if_contains("ready")) {
+    s.ready = Readiness{text_of(r->at("line")), r->at("offset").to_number<Offset>(), r->at("boot").to_number<std::uint64_t>(),
+                        text_of(r->at("address")), time_of(r->at("time"))};
+  }
   for (const auto& line : o.at("connected").as_array()) s.connected.insert(text_of(line));
   for (const auto& entry : o.at("old_until").as_object()) s.old_until[std::string(entry.key())] = entry.value().to_number<Offset>();
   return s;
@@ -65,6 +70,8 @@ Result<RuntimeState> RuntimeState::load(const std::string& memory_dir) {
 
 Result<> RuntimeState::save(const std::string& memory_dir) const {
   json::object boots, ends;
+  json::object words;
+  for (const auto& [line, offset] : heard) words[line] = offset;
   json::array sockets(connected.begin(), connected.end());
   for (const auto& [line, offset] : old_until) ends[line] = offset;
   for (const auto& [line, b] : last_boots) {
@@ -76,6 +83,14 @@ Result<> RuntimeState::save(const std::string& memory_dir) const {
                  {"boot_begun", boot_begun}, {"binary", binary},           {"control_handled", control_handled},
                  {"keepers", keepers},       {"holders", holders},         {"restarts", restarts},
                  {"last_boots", boots},      {"old_until", ends},          {"connected", sockets}};
+  o["heard"] = words;
+  if (ready) {
+    o["ready"] = {{"line", ready->line},
+                  {"offset", ready->offset},
+                  {"boot", ready->boot},
+                  {"address", ready->address},
+                  {"time", count_of(ready->time)}};
+  }
   if (monitor) o["monitor"] = monitor->line();
   if (monitor_started) o["monitor_started"] = monitor_started->time_since_epoch().count();
   if (exit_status) o["exit_status"] = *exit_status;

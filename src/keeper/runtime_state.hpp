@@ -15,6 +15,15 @@
 
 namespace vmline::keeper {
 
+/// That the guest said it is ready, on which line and where.
+struct Readiness {
+  std::string line;
+  Offset offset = 0;  ///< of the marker
+  std::uint64_t boot = 0;
+  std::string address;
+  Time time;
+};
+
 struct RuntimeState {
   std::string state = "starting";  ///< starting running ready paused stopping stopped failed
   std::string reason;
@@ -33,6 +42,8 @@ struct RuntimeState {
   std::uint64_t restarts = 0;                    ///< of the monitor, by policy
   std::map<std::string, line::Boot> last_boots;  ///< by line
   std::set<std::string> connected;               ///< lines whose monitor is at the other end of a socket now
+  std::optional<Readiness> ready;                ///< of the newest boot
+  std::map<std::string, Offset> heard;           ///< by line: what the guest says has been looked at up to here, and told
   std::map<std::string, Offset> old_until;       ///< by line, while the guest reboots: up to here it is the old boot's
 
   static std::string path(const std::string& memory_dir) { return memory_dir + "/state.json"; }

@@ -44,6 +44,8 @@ Result<UniqueFd> make_start_record(const vmm::Process& process, const std::strin
   };
   add(process.directory.empty() ? "/" : process.directory);
   add(identity);
+  add(process.netns);
+  add(process.cgroup);
   for (const auto& word : process.argv) add(word);
   for (const auto& entry : process.environment) add(entry);
   std::string actions;
@@ -53,7 +55,15 @@ Result<UniqueFd> make_start_record(const vmm::Process& process, const std::strin
   }
   wire::StartHeader header;
   header.size = static_cast<std::uint32_t>(sizeof header + actions.size() + strings.size());
-  if (process.allow_ptrace) header.flags = wire::start_allow_ptrace;
+  if (process.allow_ptrace) header.flags |= wire::start_allow_ptrace;
+  if (process.uid) {
+    header.flags |= wire::start_as_user;
+    header.uid = *process.uid;
+  }
+  if (process.gid) {
+    header.flags |= wire::start_as_group;
+    header.gid = *process.gid;
+  }
   header.argc = static_cast<std::uint32_t>(process.argv.size());
   header.envc = static_cast<std::uint32_t>(process.environment.size());
   header.actions = static_cast<std::uint32_t>(process.descriptors.size());

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <limits>
 
@@ -18,6 +19,11 @@
 namespace vmline::keeper {
 
 using namespace std::chrono_literals;
+
+namespace {
+/// Matches of one rule that are told.
+constexpr unsigned words_a_second = 16;
+}  // namespace
 
 Vm::Vm(Parts parts)
     : parts_(std::move(parts)),
@@ -73,6 +79,10 @@ void Vm::begin_boot(const std::string& cause, const vmm::MonitorEvent* event) {
   }
   state_.old_until.clear();
   old_boot_.cancel();
+  if (state_.ready) {
+    auto boot = state_.last_boots.find(state_.ready->line);
+    if (boot == state_.last_boots.end() || state_.ready->offset < boot->second.offset_low) state_.ready.reset();
+  }
   save();
   changed_.notify();
 }
@@ -127,6 +137,44 @@ bool Vm::is_same_boot(std::optional<Time> at) {
   return true;
 }
 
+void Vm::guest_said(Line& line, const line::WordMatch& match) {
+  const std::string& name = line.spec().name;
+  state_.heard[name] = line.words_heard();
+  Time now = wall_clock();
+  if (!was_told(name, match) && may_tell(match.rule, now)) {
+    json::object details{
+        {"line", name}, {"rule", match.rule}, {"offset", match.offset}, {"boot", line.boot_at(match.offset)}, {"text", match.text}};
+    if (!match.address.empty()) details["address"] = match.address;
+    events_->add("match", details);
+  }
+  auto last = state_.last_boots.find(name);
+  bool of_this_boot = last == state_.last_boots.end() || match.offset >= last->second.offset_low;
+  if (match.rule == "ready" && of_this_boot) {
+    state_.ready = Readiness{name, match.offset, state_.boot, match.address, now};
+    guest_is_ready();
+  }
+  save();
+}
+
+// Told, and its keeper killed before it was noted that it had been: the event log knows.
+bool Vm::was_told(const std::string& line, const line::WordMatch& match) const {
+  return std::ranges::any_of(told_before_, [&](const json::object& event) {
+    return event.at("line").as_string() == line && event.at("rule").as_string() == match.rule &&
+           event.at("offset").to_number<Offset>() == match.offset;
+  });
+}
+
+bool Vm::may_tell(const std::string& rule, Time now) {
+  WordPace& pace = word_pace_[rule];
+  if (now - pace.begun > 1s) pace = {now, 0};
+  return ++pace.count <= words_a_second;
+}
+
+void Vm::guest_is_ready() {
+  // One that is being started is told to run first.
+  if (state_.ready && state_.state == "running") set_state("ready", fmt::format("at {}", state_.ready->address));
+}
+
 void Vm::monitor_events(const std::vector<vmm::MonitorEvent>& events) {
   for (const auto& event : events) {
     json::object details{{"text", event.text}};
@@ -141,6 +189,7 @@ void Vm::monitor_events(const std::vector<vmm::MonitorEvent>& events) {
       set_state("paused", "");
     } else if (event.kind == vmm::MonitorEvent::Kind::resumed && state_.state == "paused") {
       set_state("running", "");
+      guest_is_ready();
     }
   }
 }
@@ -167,6 +216,14 @@ json::object Vm::info() const {
   for (const auto& line : lines_) lines.push_back(line->info());
   json::array warnings;
   for (const std::string& warning : plan_.warnings) warnings.emplace_back(warning);
+  json::value ready;
+  if (state_.ready) {
+    ready = {{"line", state_.ready->line},
+             {"offset", state_.ready->offset},
+             {"boot", state_.ready->boot},
+             {"address", state_.ready->address},
+             {"time", api::format_time(state_.ready->time)}};
+  }
   // Between the monitor's end and what is decided about it.
   bool ending =
       !monitor_is_up_ && !plan_.processes.empty() && (state_.state == "running" || state_.state == "ready" || state_.state == "paused");
@@ -176,6 +233,7 @@ json::object Vm::info() const {
           {"reason", ending ? "the monitor has ended" : state_.reason},
           {"since", api::format_time(state_.since)},
           {"boot", state_.boot},
+          {"ready", ready},
           {"restarts", state_.restarts},
           {"acceleration", plan_.acceleration},
           {"monitor", monitor},

@@ -57,6 +57,11 @@ class Vm : public VmService {
   void save();
   void publish();
   void report(json::object message);
+  void guest_said(Line& line, const line::WordMatch& match);
+  [[nodiscard]] bool was_told(const std::string& line, const line::WordMatch& match) const;
+  /// A guest may say a thing for ever.
+  bool may_tell(const std::string& rule, Time now);
+  void guest_is_ready();
   void monitor_events(const std::vector<vmm::MonitorEvent>& events);
   bool is_same_boot(std::optional<Time> at);
   /// `event`: what told it, where something did; else nothing of the new boot can have been sent yet.
@@ -140,7 +145,13 @@ class Vm : public VmService {
   DiskThreads::Worker files_;
   asio::steady_timer old_boot_;  ///< while the guest reboots: when the old boot's last bytes are looked for
   Condition changed_;            ///< state, monitor's end, boot: whoever waits looks again
-  bool save_later_ = false;      ///< several changes are one step: saved when all are made
+  struct WordPace {
+    Time begun;
+    unsigned count = 0;
+  };
+  std::map<std::string, WordPace> word_pace_;  ///< by rule
+  std::vector<json::object> told_before_;      ///< the last matches that earlier keepers told
+  bool save_later_ = false;                    ///< several changes are one step: saved when all are made
   bool finished_ = false;
 };
 

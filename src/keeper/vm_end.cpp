@@ -26,6 +26,8 @@ constexpr const char* ended_mark = "ended";
 
 constexpr std::size_t tail_bytes = 4096;
 constexpr std::size_t tail_lines = 10;
+/// Of the newest events, those are looked at that an earlier keeper may have told without noting it.
+constexpr std::size_t told_kept = 100;
 
 /// Runs on a disk thread: the last lines of the monitor's log.
 std::vector<std::string> read_tail(const std::string& path) {
@@ -97,6 +99,7 @@ asio::awaitable<bool> Vm::monitor_ended() {
   control_.reset();
   state_.monitor.reset();
   state_.boot_begun = false;
+  state_.ready.reset();
   state_.old_until.clear();
   (void)os::remove_file(run_path("monitor.pid"));
 
@@ -213,6 +216,10 @@ asio::awaitable<void> Vm::run(HolderLink::Inheritance inheritance) {
     co_return;
   }
   events_ = std::move(*events);
+  std::uint64_t next = events_->next_sequence();
+  for (Event& event : events_->since(next > told_kept ? next - told_kept : 1, told_kept)) {
+    if (event.type == "match") told_before_.push_back(std::move(event.details));
+  }
   auto kept = RuntimeState::load(parts_.memory_dir);
   // A state that says it has ended is of this very life: whoever begins another removes it first.
   bool cleared = inheritance_.descriptors.contains(ended_mark);

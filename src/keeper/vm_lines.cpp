@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "keeper/carried_upstream.hpp"
 #include "keeper/vm.hpp"
 #include "os/fifo.hpp"
@@ -26,11 +28,22 @@ asio::awaitable<Result<>> Vm::make_lines(bool anew) {
   for (std::size_t i = 0; i < spec_.lines.size(); ++i) {
     const api::LineSpec& line_spec = spec_.lines[i];
     const std::string& name = line_spec.name;
+    std::vector<line::WordRule> rules;
+    for (const api::MatchRule& rule : spec_.matches) rules.push_back({rule.name, rule.literal, rule.regex});
+    auto words = line::GuestWords::create(spec_.ready.marker, std::move(rules));
+    if (!words) co_return std::unexpected(words.error());
     Line::Settings settings{.spec = line_spec,
                             .log_path = line_spec.log.value_or(fmt::format("{}/lines/{}.log", vm_dir_, name)),
                             .index_path = fmt::format("{}/lines/{}.idx", vm_dir_, name),
                             .memory_dir = parts_.memory_dir,
-                            .socket_path = run_path(name + ".sock")};
+                            .socket_path = run_path(name + ".sock"),
+                            .words = std::move(*words),
+                            .words_from = std::nullopt};
+    // Whatever was told is in the state: where nothing is, nothing was found in this boot so far.
+    if (auto boot = state_.last_boots.find(name); boot != state_.last_boots.end()) settings.words_from = boot->second.offset_low;
+    if (auto heard = state_.heard.find(name); heard != state_.heard.end()) {
+      settings.words_from = std::max(settings.words_from.value_or(0), heard->second);
+    }
     Offset base = 0;
     if (!os::Spool::exists(parts_.memory_dir, name)) {
       if (!anew) co_return fail("the spool of " + name + " is gone: somebody has removed " + os::Spool::path(parts_.memory_dir, name));
@@ -48,6 +61,7 @@ asio::awaitable<Result<>> Vm::make_lines(bool anew) {
     if (!locked) co_return locked;
     std::optional<line::Boot> last;
     if (auto it = state_.last_boots.find(name); it != state_.last_boots.end()) last = it->second;
+    line->on_words = [this, line = line.get()](const line::WordMatch& match) { guest_said(*line, match); };
     line->start(inherited("journal:" + name), last);
     lines_.push_back(std::move(line));
   }

@@ -124,6 +124,9 @@ asio::awaitable<Result<>> Vm::start_monitor() {
     if (!line.monitor_binds) continue;
     if (auto removed = os::remove_file(line.socket_path); !removed) co_return removed;
   }
+  for (const std::string& path : plan_.bound_by_monitor) {
+    if (auto removed = os::remove_stale_socket(path); !removed) co_return removed;
+  }
   auto held = co_await all_held();
   if (!held) co_return held;
   for (const vmm::Process& process : plan_.processes) {
@@ -181,6 +184,7 @@ asio::awaitable<Result<>> Vm::run_monitor() {
   make_monitor();
   if (auto booted = co_await boot_guest(); !booted) co_return booted;
   set_state("running", "");
+  guest_is_ready();
   co_return Result<>{};
 }
 
@@ -282,6 +286,7 @@ asio::awaitable<Result<>> Vm::take_up() {
     if (state_.state == "starting" && (monitor_is_up_ || plan_.processes.empty())) {
       if (auto booted = co_await boot_guest(); !booted) co_return booted;
       set_state("running", "");
+      guest_is_ready();
     } else if (auto dialled = co_await dial_lines(); !dialled) {
       co_return dialled;
     }
