@@ -38,6 +38,16 @@ inline constexpr std::size_t argument = 65535;               ///< bytes of one a
 inline constexpr std::size_t monitor_args = 256;             ///< arguments handed on to a monitor
 inline constexpr std::size_t command_args = 1024;            ///< arguments of an exec driver's command
 inline constexpr std::size_t disks_per_vm = 64;              ///< PCI slots run out before
+inline constexpr std::size_t networks_per_vm = 16;           ///< with disks and shares they have the slots of one PCI bus
+inline constexpr std::size_t shares_per_vm = 16;             ///< each has a process of its own
+inline constexpr std::size_t share_tag = 36;                 ///< bytes; what virtio-fs has room for
+inline constexpr std::size_t interface_name = 15;            ///< bytes; IFNAMSIZ less its NUL
+inline constexpr std::size_t cloud_init_text = 256u << 10;   ///< bytes of each of the seed's texts; a spec's JSON has room for them
+inline constexpr std::size_t monitor_config = 64u << 10;     ///< bytes of JSON handed on to a monitor
+inline constexpr std::size_t matches_per_vm = 32;            ///< rules tried on every line of text that a guest says
+inline constexpr std::size_t match_name = 32;                ///< bytes; it stands in events
+inline constexpr std::size_t match_text = 256;               ///< bytes of a rule's text or expression, and of the ready marker
+inline constexpr std::size_t host_file = 1u << 20;           ///< bytes of the host's defaults and limits
 inline constexpr std::uint32_t cpus_max = 1024;              ///< what the monitors take
 inline constexpr std::uint64_t memory_min = 1u << 20;        ///< bytes; a bare-metal guest runs in that
 inline constexpr std::uint64_t memory_max = std::uint64_t{1} << 44;       ///< bytes; 16 TiB, far from any overflow
@@ -58,6 +68,8 @@ inline constexpr std::size_t monitor_event = 64u << 10;    ///< bytes of one eve
 inline constexpr std::size_t monitor_words = 1000;         ///< bytes of a monitor's own words that go into an error or event of ours
 inline constexpr std::chrono::milliseconds monitor_answer_time{5000};  ///< for a monitor to answer a request; a reboot can delay it
 inline constexpr std::chrono::milliseconds monitor_start_time{60000};  ///< to create and to boot: large memories are filled then
+inline constexpr std::size_t program_answer = 4096;                    ///< bytes of what a program says to --version
+inline constexpr std::chrono::milliseconds program_answer_time{2000};  ///< for it to say that; they take 2 to 20 ms
 inline constexpr std::size_t monitor_log = 4u << 20;                   ///< bytes of monitor.log before it is started anew
 
 }  // namespace vmline::limits

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "base/limits.hpp"
 #include "wire/api/size.hpp"
 
 namespace vmline::api {
@@ -34,12 +35,41 @@ std::string shown(const json::value& value) {
   if (value.is_string() && value.get_string().size() > shown_bytes) {
     return fmt::format("text of {} bytes", value.get_string().size());
   }
+  // A value put together by other means can hold what no JSON can.
+  if (value.is_string() && !is_utf8(value.get_string())) return fmt::format("text of {} bytes", value.get_string().size());
   return json::serialize(value);
+}
+
+bool has_control(std::string_view text) {
+  return std::ranges::any_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
 
 bool has_nul(const json::string& text) { return std::ranges::find(text, '\0') != text.end(); }
 
 }  // namespace
+
+bool is_utf8(std::string_view text) {
+  for (std::size_t i = 0; i < text.size();) {
+    auto first = static_cast<unsigned char>(text[i]);
+    std::size_t length = first < 0x80                    ? 1
+                         : first >= 0xc2 && first < 0xe0 ? 2
+                         : (first & 0xf0) == 0xe0        ? 3
+                         : first >= 0xf0 && first < 0xf5 ? 4
+                                                         : 0;
+    if (length == 0 || text.size() - i < length) return false;
+    std::uint32_t point = length == 1 ? first : first & (0x7fu >> length);
+    for (std::size_t k = 1; k < length; ++k) {
+      auto next = static_cast<unsigned char>(text[i + k]);
+      if ((next & 0xc0) != 0x80) return false;
+      point = (point << 6) | (next & 0x3fu);
+    }
+    // Too long for what it says, half of a UTF-16 pair, beyond Unicode.
+    if ((length == 3 && point < 0x800) || (point >= 0xd800 && point < 0xe000) || (length == 4 && (point < 0x10000 || point > 0x10ffff)))
+      return false;
+    i += length;
+  }
+  return true;
+}
 
 Result<json::value> parse_json(std::string_view text, std::size_t most) {
   if (text.size() > most)
@@ -96,19 +126,44 @@ void ObjectReader::text(std::string_view key, std::string& target, std::size_t m
     errors_.report(at(key), value, fmt::format("is not text of {} to {} bytes", least, most));
   } else if (has_nul(*text)) {
     errors_.report(at(key), value, "has a NUL character in it");
+  } else if (!is_utf8(*text)) {
+    errors_.report(at(key), value, "is not UTF-8");
   } else {
     target.assign(text->data(), text->size());
   }
 }
 
 void ObjectReader::text(std::string_view key, std::optional<std::string>& target, std::size_t most, std::size_t least) {
-  if (!has(key)) {
-    known_.push_back(key);
-    return;
-  }
+  if (!has(key)) return knows(key);
   std::string value;
   text(key, value, most, least);
   target = std::move(value);
+}
+
+void ObjectReader::path(std::string_view key, std::string& target, std::size_t least) {
+  text(key, target, limits::path, least);
+  if (has(key) && has_control(target)) refuse(key, "has a control character in it");
+}
+
+void ObjectReader::path(std::string_view key, std::optional<std::string>& target, std::size_t least) {
+  if (!has(key)) return knows(key);
+  std::string value;
+  path(key, value, least);
+  target = std::move(value);
+}
+
+bool ObjectReader::is_null(std::string_view key) const {
+  const json::value* value = object_ ? object_->if_contains(key) : nullptr;
+  return value && value->is_null();
+}
+
+void ObjectReader::any_object(std::string_view key, std::string& target, std::size_t most) {
+  const json::value* value = take(key);
+  if (!value) return;
+  if (!value->is_object()) return errors_.report(at(key), value, "is not an object");
+  std::string text = value->get_object().empty() ? "" : json::serialize(*value);
+  if (text.size() > most) return errors_.report(at(key), value, fmt::format("has {} bytes of JSON, more than {}", text.size(), most));
+  target = std::move(text);
 }
 
 void ObjectReader::flag(std::string_view key, bool& target) {
@@ -167,9 +222,10 @@ void ObjectReader::texts(std::string_view key, std::vector<std::string>& target,
   for (std::size_t i = 0; i < array->size(); ++i) {
     const json::value& entry = (*array)[i];
     const json::string* text = entry.if_string();
-    if (!text || text->size() > most_bytes || has_nul(*text)) {
-      return errors_.report(fmt::format("{}/{}", at(key), i), &entry,
-                            fmt::format("is not text of at most {} bytes without NUL", most_bytes));
+    if (!text || text->size() > most_bytes || has_nul(*text) || !is_utf8(*text)) {
+      return errors_.report(
+          fmt::format("{}/{}", at(key), i), &entry,
+          fmt::format("is not text of at most {} bytes{}", most_bytes, text && !is_utf8(*text) ? " of UTF-8" : " without NUL"));
     }
     target.emplace_back(text->data(), text->size());
   }

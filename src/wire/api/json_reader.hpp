@@ -21,6 +21,8 @@ namespace json = boost::json;
 /// One JSON document with its limits: at most `most` bytes, nested at most 8 deep. The error tells the line and column.
 [[nodiscard]] Result<json::value> parse_json(std::string_view text, std::size_t most);
 
+[[nodiscard]] bool is_utf8(std::string_view text);
+
 /// A word of the JSON and what it stands for.
 template <class E>
 struct Choice {
@@ -50,15 +52,24 @@ class ObjectReader {
   /// An error of the caller's own about a field that was read.
   void refuse(std::string_view key, std::string_view expected);
 
-  /// At most `most` bytes, no NUL byte: it will be an argument or a path. With `least` 1, not empty.
+  /// At most `most` bytes of UTF-8, no NUL byte: it will be an argument or a path. With `least` 1, not empty.
   void text(std::string_view key, std::string& target, std::size_t most, std::size_t least = 0);
   void text(std::string_view key, std::optional<std::string>& target, std::size_t most, std::size_t least = 0);
+  /// Text of a path's length without control characters: it will stand in errors and tables.
+  void path(std::string_view key, std::string& target, std::size_t least = 0);
+  void path(std::string_view key, std::optional<std::string>& target, std::size_t least = 0);
   void flag(std::string_view key, bool& target);
   template <std::unsigned_integral T>
   void number(std::string_view key, T& target, T least, T most) {
     std::uint64_t value = target;
     whole_number(key, value, least, most);
     target = static_cast<T>(value);
+  }
+  template <std::unsigned_integral T>
+  void number(std::string_view key, std::optional<T>& target, T least, T most) {
+    T value = 0;
+    number(key, value, least, most);
+    if (has(key)) target = value;
   }
   /// A number of bytes, or text with a suffix: "512M".
   void size(std::string_view key, std::uint64_t& target, std::uint64_t least, std::uint64_t most);
@@ -97,6 +108,12 @@ class ObjectReader {
     each(inner);
     inner.finish();
   }
+
+  /// An object that is somebody else's to read, as its text: at most `most` bytes of JSON; empty for {}.
+  void any_object(std::string_view key, std::string& target, std::size_t most);
+  [[nodiscard]] bool is_null(std::string_view key) const;
+  /// What is read elsewhere, or not at all.
+  void knows(std::string_view key) { known_.push_back(key); }
 
   /// To be called last: a field that nobody asked for is an error.
   void finish();

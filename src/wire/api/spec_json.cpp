@@ -4,24 +4,16 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 
 #include "wire/api/json_reader.hpp"
 #include "wire/api/size.hpp"
+#include "wire/api/spec_checks.hpp"
+#include "wire/api/spec_devices.hpp"
+#include "wire/api/spec_lines.hpp"
+#include "wire/api/spec_names.hpp"
 
 namespace vmline::api {
 namespace {
-
-constexpr std::array<Choice<DriverKind>, 4> drivers = {{{"qemu", DriverKind::qemu},
-                                                        {"cloud-hypervisor", DriverKind::cloud_hypervisor},
-                                                        {"exec", DriverKind::exec},
-                                                        {"none", DriverKind::none}}};
-constexpr std::array<Choice<UpstreamKind>, 3> upstreams = {
-    {{"carried", UpstreamKind::carried}, {"dial", UpstreamKind::dial}, {"listen", UpstreamKind::listen}}};
-constexpr std::array<Choice<Replay>, 2> replays = {{{"spool", Replay::spool}, {"none", Replay::none}}};
-constexpr std::array<Choice<Overflow>, 2> overflows = {{{"block", Overflow::block}, {"drop", Overflow::drop}}};
-constexpr std::array<Choice<Restart>, 3> restarts = {
-    {{"never", Restart::never}, {"on-failure", Restart::on_failure}, {"always", Restart::always}}};
 
 template <class E, std::size_t N>
 std::string_view find_name(const std::array<Choice<E>, N>& choices, E meaning) {
@@ -39,51 +31,10 @@ void one_of(ObjectReader& in, std::string_view key, std::string& target, const s
 // The files of RUN/NAME that are not a line's: control.sock, api.sock, qmp.in, …
 constexpr std::array<std::string_view, 8> taken_names = {"api", "control", "events", "holder", "keeper", "monitor", "qmp", "state"};
 
-bool is_name(std::string_view name, std::size_t most) {
-  auto letter_or_digit = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); };
-  return !name.empty() && name.size() <= most && letter_or_digit(name[0]) &&
-         std::ranges::all_of(name, [&](char c) { return letter_or_digit(c) || c == '.' || c == '_' || c == '-'; });
-}
-
 constexpr std::string_view vm_name_rule =
     "is not a VM's name: 1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit, not ending in .lock";
-constexpr std::string_view line_name_rule =
-    "is not a line's name: 1 to 16 of A-Z a-z 0-9 . _ -, beginning with a letter or digit, and none of api, control, events, holder, "
-    "keeper, "
-    "monitor, qmp, state";
 
-void read_line(ObjectReader& in, LineSpec& line) {
-  in.text("name", line.name, limits::path);
-  if (!is_line_name(line.name)) in.refuse("name", line_name_rule);
-  in.object("upstream", [&](ObjectReader& upstream) {
-    upstream.choice<UpstreamKind>("kind", line.upstream, upstreams);
-    upstream.text("path", line.path, limits::path, 1);
-    if (line.upstream == UpstreamKind::carried && upstream.has("path")) upstream.refuse("path", "is only for dial and listen");
-    if (line.path.size() > limits::socket_path) upstream.refuse("path", "is longer than the 107 bytes of a socket's path");
-  });
-  in.text("log", line.log, limits::path, 1);
-  in.flag("journal", line.journal);
-  if (!line.journal && line.log) in.refuse("log", "is given, but journal is false");
-  in.choice<Replay>("replay", line.replay, replays);
-  in.size("spool", line.spool, limits::spool_min, limits::spool_max);
-  in.choice<Overflow>("overflow", line.overflow, overflows);
-  in.milliseconds("stall_limit_ms", line.stall_limit, limits::duration_max);
-  in.size("backlog", line.backlog, 0, limits::backlog_max);
-}
-
-json::object write_line(const LineSpec& line) {
-  json::object upstream{{"kind", name_of(line.upstream)}};
-  if (!line.path.empty()) upstream["path"] = line.path;
-  json::object out{{"name", line.name}, {"upstream", std::move(upstream)}};
-  if (line.log) out["log"] = *line.log;
-  out["journal"] = line.journal;
-  out["replay"] = name_of(line.replay);
-  out["spool"] = format_size(line.spool);
-  out["overflow"] = name_of(line.overflow);
-  out["stall_limit_ms"] = line.stall_limit.count();
-  out["backlog"] = format_size(line.backlog);
-  return out;
-}
+constexpr std::uint32_t id_max = 0xfffffffe;  ///< the one above it means "nobody" to the kernel
 
 void read_stop(ObjectReader& in, StopTimes& stop) {
   in.milliseconds("guest_ms", stop.guest, limits::duration_max);
@@ -91,23 +42,94 @@ void read_stop(ObjectReader& in, StopTimes& stop) {
   in.milliseconds("term_ms", stop.term, limits::duration_max);
 }
 
-/// What one field says about another.
-void read_together(ObjectReader& in, const Spec& spec) {
-  if (spec.driver == DriverKind::exec && spec.command.empty()) in.refuse("command", "is empty: driver exec needs the command to run");
-  if (spec.driver != DriverKind::exec && !spec.command.empty()) in.refuse("command", "is only for driver exec");
-  if (spec.driver != DriverKind::exec && spec.pty) in.refuse("pty", "is only for driver exec");
-  std::set<std::string_view> names;
-  for (const LineSpec& line : spec.lines) {
-    if (!names.insert(line.name).second) in.refuse("lines", "has two lines named " + line.name);
-    if (spec.driver == DriverKind::none && (line.upstream == UpstreamKind::carried || line.path.empty())) {
-      in.refuse("lines", "must say dial or listen and a path, for driver none");
-    }
+/// A UUID in lower case; false where it is something else.
+bool normalize_uuid(std::string& text) {
+  if (text.size() != 36) return false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    char& c = text[i];
+    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+    bool dash = i == 8 || i == 13 || i == 18 || i == 23;
+    if (dash ? c != '-' : !((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return false;
   }
+  return true;
+}
+
+constexpr std::string_view cgroup_root = "/sys/fs/cgroup/";
+
+/// Neither empty parts nor . or .. in it.
+bool is_plain_path(std::string_view path) {
+  for (std::size_t at = 0; at <= path.size();) {
+    std::size_t end = std::min(path.find('/', at), path.size());
+    std::string_view part = path.substr(at, end - at);
+    if (part.empty() || part == "." || part == "..") return false;
+    at = end + 1;
+  }
+  return true;
+}
+
+bool is_cgroup(std::string_view path) {
+  if (path.starts_with(cgroup_root)) path.remove_prefix(cgroup_root.size());
+  return is_plain_path(path);
+}
+
+/// An absolute path, or what `ip netns` knows it by.
+bool is_netns(std::string_view text) {
+  return text.starts_with('/') || (text.size() <= 255 && text.find('/') == std::string_view::npos && is_plain_path(text));
+}
+
+void read_surroundings(ObjectReader& in, Spec& spec) {
+  in.path("netns", spec.netns);
+  if (!spec.netns.empty() && !is_netns(spec.netns)) in.refuse("netns", "is neither an absolute path nor a name under /run/netns");
+  in.path("cgroup", spec.cgroup);
+  if (!spec.cgroup.empty() && !is_cgroup(spec.cgroup)) {
+    in.refuse("cgroup", "is not a folder under /sys/fs/cgroup: its absolute path, or its path from there, without . and ..");
+  }
+  in.number<std::uint32_t>("uid", spec.uid, 0, id_max);
+  in.number<std::uint32_t>("gid", spec.gid, 0, id_max);
+  in.path("virtiofsd", spec.virtiofsd);
+  in.texts("virtiofsd_args", spec.virtiofsd_args, limits::monitor_args, limits::argument);
+}
+
+void write_surroundings(const Spec& spec, json::object& out) {
+  if (!spec.netns.empty()) out["netns"] = spec.netns;
+  if (!spec.cgroup.empty()) out["cgroup"] = spec.cgroup;
+  if (spec.uid) out["uid"] = *spec.uid;
+  if (spec.gid) out["gid"] = *spec.gid;
+  if (!spec.virtiofsd.empty()) out["virtiofsd"] = spec.virtiofsd;
+  out["virtiofsd_args"] = json::value_from(spec.virtiofsd_args);
+}
+
+/// A text that is no JSON, from elsewhere than a spec, stays a text: reading refuses that.
+json::value monitor_config_of(const Spec& spec) {
+  auto value = parse_json(spec.monitor_config, limits::monitor_config);
+  return value ? *std::move(value) : json::value(spec.monitor_config);
 }
 
 void absolute(std::string& path, std::string_view folder) {
   if (path.empty() || path.starts_with('/')) return;
   path = std::string(folder) + (folder.ends_with('/') ? "" : "/") + path;
+}
+
+Result<Spec> read_whole(const json::value& document) {
+  JsonErrors errors;
+  ObjectReader in(document, "", errors);
+  Spec spec;
+  std::string schema;
+  in.text("schema", schema, limits::path);
+  if (schema != spec_schema) in.refuse("schema", std::string("is not \"") + spec_schema + "\", which must be there");
+  in.text("name", spec.name, limits::path);
+  if (!is_vm_name(spec.name)) in.refuse("name", vm_name_rule);
+  in.text("machine_id", spec.machine_id, limits::path);
+  if (!spec.machine_id.empty() && !normalize_uuid(spec.machine_id)) {
+    in.refuse("machine_id", "is not a UUID such as 8c1f0b3a-52d4-4e0e-9d3b-0b8f7a3c1e55");
+  }
+  in.texts("command", spec.command, limits::command_args, limits::argument);
+  read_fields(in, spec);
+  in.finish();
+  if (!errors.any()) check_driver(document, spec, errors);
+  if (!errors.any()) check_together(document, "", spec, errors);
+  TRY(errors.result());
+  return spec;
 }
 
 }  // namespace
@@ -123,49 +145,38 @@ std::string_view name_of(Replay replay) { return find_name(replays, replay); }
 std::string_view name_of(Overflow overflow) { return find_name(overflows, overflow); }
 std::string_view name_of(Restart restart) { return find_name(restarts, restart); }
 
-Result<Spec> parse_spec(std::string_view text) {
-  TRY_ASSIGN(const json::value document, parse_json(text, limits::spec_file));
-  JsonErrors errors;
-  ObjectReader in(document, "", errors);
-  Spec spec;
-  std::string schema;
-  in.text("schema", schema, limits::path);
-  if (schema != spec_schema) in.refuse("schema", std::string("is not \"") + spec_schema + "\", which must be there");
-  in.text("name", spec.name, limits::path);
-  if (!is_vm_name(spec.name)) in.refuse("name", vm_name_rule);
+void read_fields(ObjectReader& in, Spec& spec) {
   in.choice<DriverKind>("driver", spec.driver, drivers);
-  in.text("binary", spec.binary, limits::path);
+  in.path("binary", spec.binary);
   in.number<std::uint32_t>("cpus", spec.cpus, 1, limits::cpus_max);
   in.size("memory", spec.memory, limits::memory_min, limits::memory_max);
-  in.text("kernel", spec.kernel, limits::path);
-  in.text("initramfs", spec.initramfs, limits::path);
-  in.text("firmware", spec.firmware, limits::path);
+  in.path("kernel", spec.kernel);
+  in.path("initramfs", spec.initramfs);
+  in.path("firmware", spec.firmware);
   in.text("cmdline", spec.cmdline, limits::argument);
   one_of<3>(in, "acceleration", spec.acceleration, {"auto", "kvm", "tcg"});
-  in.objects("disks", limits::disks_per_vm, [&](ObjectReader& entry) {
-    Disk disk;
-    entry.text("path", disk.path, limits::path, 1);
-    if (!entry.has("path")) entry.refuse("path", "is missing");
-    one_of<1>(entry, "format", disk.format, {"raw"});
-    entry.flag("readonly", disk.readonly);
-    spec.disks.push_back(std::move(disk));
-  });
-  in.objects("lines", limits::lines_per_vm, [&](ObjectReader& entry) { read_line(entry, spec.lines.emplace_back()); });
-  if (spec.lines.empty()) spec.lines.emplace_back();
+  one_of<2>(in, "machine", spec.machine, {"q35", "microvm"});
+  read_devices(in, spec);
+  read_surroundings(in, spec);
+  read_lines(in, spec);
   in.object("stop", [&](ObjectReader& entry) { read_stop(entry, spec.stop); });
   in.choice<Restart>("restart", spec.restart, restarts);
   in.texts("monitor_args", spec.monitor_args, limits::monitor_args, limits::argument);
-  in.texts("command", spec.command, limits::command_args, limits::argument);
-  in.text("directory", spec.directory, limits::path);
+  in.any_object("monitor_config", spec.monitor_config, limits::monitor_config);
+  in.path("directory", spec.directory);
   in.flag("pty", spec.pty);
-  in.finish();
-  read_together(in, spec);
-  TRY(errors.result());
-  return spec;
+}
+
+Result<Spec> parse_spec(std::string_view text) {
+  TRY_ASSIGN(const json::value document, parse_json(text, limits::spec_file));
+  return read_whole(document);
 }
 
 json::object to_json(const Spec& spec) {
-  json::object out{{"schema", spec_schema}, {"name", spec.name}, {"driver", name_of(spec.driver)}};
+  json::object out{{"schema", spec_schema}, {"name", spec.name}};
+  if (!spec.machine_id.empty()) out["machine_id"] = spec.machine_id;
+  out["command"] = json::value_from(spec.command);
+  out["driver"] = name_of(spec.driver);
   if (!spec.binary.empty()) out["binary"] = spec.binary;
   out["cpus"] = spec.cpus;
   out["memory"] = format_size(spec.memory);
@@ -174,32 +185,43 @@ json::object to_json(const Spec& spec) {
   if (!spec.firmware.empty()) out["firmware"] = spec.firmware;
   if (spec.cmdline) out["cmdline"] = *spec.cmdline;
   out["acceleration"] = spec.acceleration;
-  json::array disks;
-  for (const Disk& disk : spec.disks)
-    disks.push_back(json::object{{"path", disk.path}, {"format", disk.format}, {"readonly", disk.readonly}});
-  out["disks"] = std::move(disks);
-  json::array lines;
-  for (const LineSpec& line : spec.lines) lines.push_back(write_line(line));
-  out["lines"] = std::move(lines);
+  out["machine"] = spec.machine;
+  write_devices(spec, out);
+  write_surroundings(spec, out);
+  write_lines(spec, out);
   out["stop"] = {{"guest_ms", spec.stop.guest.count()}, {"monitor_ms", spec.stop.monitor.count()}, {"term_ms", spec.stop.term.count()}};
   out["restart"] = name_of(spec.restart);
   out["monitor_args"] = json::value_from(spec.monitor_args);
-  out["command"] = json::value_from(spec.command);
+  if (!spec.monitor_config.empty()) out["monitor_config"] = monitor_config_of(spec);
   if (!spec.directory.empty()) out["directory"] = spec.directory;
   out["pty"] = spec.pty;
   return out;
 }
 
+Result<Spec> checked_spec(const Spec& spec) {
+  const json::value document = to_json(spec);
+  TRY_ASSIGN(Spec read, read_whole(document));
+  // As it will be stored: all of it is not too long, nor what others made of it nested too deep.
+  auto stored = parse_json(json::serialize(document), limits::spec_file);
+  if (!stored) return std::unexpected(stored.error().because("the spec as it would be stored"));
+  return read;
+}
+
 Result<> check_spec(const Spec& spec) {
-  TRY(parse_spec(json::serialize(to_json(spec))));
+  TRY(checked_spec(spec));
   return {};
 }
 
 void make_absolute(Spec& spec, std::string_view folder) {
-  for (std::string* path : {&spec.kernel, &spec.initramfs, &spec.firmware, &spec.directory}) absolute(*path, folder);
-  if (spec.binary.find('/') != std::string::npos) absolute(spec.binary, folder);
+  for (std::string* path : {&spec.kernel, &spec.initramfs, &spec.firmware, &spec.directory, &spec.seed}) absolute(*path, folder);
+  for (std::string* program : {&spec.binary, &spec.virtiofsd}) {
+    if (program->find('/') != std::string::npos) absolute(*program, folder);
+  }
   if (!spec.command.empty() && spec.command[0].find('/') != std::string::npos) absolute(spec.command[0], folder);
+  if (spec.root_disk) absolute(spec.root_disk->path, folder);
   for (Disk& disk : spec.disks) absolute(disk.path, folder);
+  for (Share& share : spec.shares) absolute(share.path, folder);
+  absolute(spec.cgroup, cgroup_root);
   for (LineSpec& line : spec.lines) {
     absolute(line.path, folder);
     if (line.log) absolute(*line.log, folder);

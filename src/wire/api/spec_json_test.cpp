@@ -14,11 +14,17 @@ namespace json = boost::json;
 constexpr std::string_view whole = R"({
   "schema": "vmline.vm/v1", "name": "web1", "driver": "cloud-hypervisor", "binary": "/opt/ch", "cpus": 4, "memory": "2G",
   "kernel": "/k", "initramfs": "/i", "firmware": "/f", "cmdline": "", "acceleration": "kvm",
-  "disks": [{"path": "/d", "format": "raw", "readonly": true}],
+  "root_disk": {"path": "/root.qcow2", "format": "qcow2"}, "disks": [{"path": "/d", "format": "raw", "readonly": true}],
+  "cloud_init": {"user_data": "#cloud-config\n", "meta_data": "instance-id: a\n", "network_config": "version: 2\n"},
+  "networks": [{"tap": "tap0", "mac": "52:54:00:AB:cd:ef", "bridge": "br0", "ours": true}, {}],
+  "shares": [{"tag": "src", "path": "/src", "readonly": true}], "virtiofsd": "/v", "virtiofsd_args": ["--log-level", "debug"],
+  "netns": "blue", "cgroup": "vmline.slice/web1", "uid": 1000, "gid": 0,
+  "monitor_config": {"memory": {"hugepages": true}}, "machine_id": "8C1F0B3A-52d4-4e0e-9d3b-0b8f7a3c1e55",
+  "ready": {"marker": "UP "}, "matches": [{"name": "oom", "literal": "Out of memory"}, {"name": "up", "regex": "^up$"}],
   "lines": [
     {"name": "serial0", "upstream": {"kind": "carried"}, "log": "/var/log/x", "journal": true, "replay": "none", "spool": "256K",
      "overflow": "drop", "stall_limit_ms": 1, "backlog": 65536},
-    {"name": "console0", "upstream": {"kind": "dial", "path": "/s"}, "journal": false}],
+    {"name": "console0", "upstream": {"kind": "dial", "path": "/s"}, "journal": false, "input": false}],
   "stop": {"guest_ms": 1, "monitor_ms": 2, "term_ms": 3}, "restart": "on-failure", "monitor_args": ["--seccomp", "false"],
   "directory": "/srv"})";
 
@@ -39,7 +45,32 @@ TEST(SpecJson, TakesEveryField) {
   EXPECT_EQ(spec->cmdline, "");
   ASSERT_EQ(spec->disks.size(), 1u);
   EXPECT_TRUE(spec->disks[0].readonly);
+  ASSERT_TRUE(spec->root_disk);
+  EXPECT_EQ(spec->root_disk->format, "qcow2");
+  ASSERT_TRUE(spec->cloud_init);
+  EXPECT_EQ(spec->cloud_init->network_config, "version: 2\n");
+  ASSERT_EQ(spec->networks.size(), 2u);
+  EXPECT_EQ(spec->networks[0].mac, "52:54:00:ab:cd:ef");
+  EXPECT_EQ(spec->networks[0].bridge, "br0");
+  EXPECT_EQ(spec->networks[0].ours, true);
+  EXPECT_FALSE(spec->networks[1].ours);
+  ASSERT_EQ(spec->shares.size(), 1u);
+  EXPECT_EQ(spec->shares[0].tag, "src");
+  EXPECT_TRUE(spec->shares[0].readonly);
+  EXPECT_EQ(spec->virtiofsd_args.size(), 2u);
+  EXPECT_EQ(spec->netns, "blue");
+  EXPECT_EQ(spec->cgroup, "vmline.slice/web1");
+  EXPECT_EQ(spec->uid, 1000u);
+  EXPECT_EQ(spec->gid, 0u);
+  EXPECT_EQ(spec->monitor_config, R"({"memory":{"hugepages":true}})");
+  EXPECT_EQ(spec->machine_id, "8c1f0b3a-52d4-4e0e-9d3b-0b8f7a3c1e55");
+  EXPECT_EQ(spec->ready.marker, "UP ");
+  ASSERT_EQ(spec->matches.size(), 2u);
+  EXPECT_EQ(spec->matches[0].literal, "Out of memory");
+  EXPECT_EQ(spec->matches[1].regex, "^up$");
   ASSERT_EQ(spec->lines.size(), 2u);
+  EXPECT_TRUE(spec->lines[0].input);
+  EXPECT_FALSE(spec->lines[1].input);
   EXPECT_EQ(spec->lines[0].log, "/var/log/x");
   EXPECT_EQ(spec->lines[0].replay, Replay::none);
   EXPECT_EQ(spec->lines[0].spool, 256u << 10);
@@ -89,9 +120,9 @@ TEST(SpecJson, NamesTheFieldTheValueAndWhatWasExpected) {
   EXPECT_EQ(refused(with("\"cpus\":4294967297")), "/cpus: 4294967297 is not a number from 1 to 1024");
   EXPECT_EQ(refused(with("\"cpus\":null")), "/cpus: null is not a number from 1 to 1024");
   EXPECT_EQ(refused(with(R"("memory":"lots")")), R"(/memory: "lots" is not a size from 1M to 16T)");
-  EXPECT_EQ(refused(with(R"("driver":"xen")")), R"(/driver: "xen" is not one of qemu, cloud-hypervisor, exec, none)");
+  EXPECT_EQ(refused(with(R"("driver":"xen")")), R"(/driver: "xen" is not one of qemu, cloud-hypervisor, firecracker, exec, none)");
   EXPECT_EQ(refused(with(R"("pty":"yes")")), R"(/pty: "yes" is not true or false)");
-  EXPECT_EQ(refused(with(R"("disks":[{"path":"/a"},{"format":"qcow2","path":"/b"}])")), R"(/disks/1/format: "qcow2" is not one of raw)");
+  EXPECT_EQ(refused(with(R"("disks":[{"path":"/a"},{"format":"vdi","path":"/b"}])")), R"(/disks/1/format: "vdi" is not one of raw, qcow2)");
   EXPECT_EQ(refused(with(R"("disks":[{}])")), "/disks/0/path: is missing");
   EXPECT_EQ(refused(with(R"("lines":[{"spool":"1K"}])")), R"(/lines/0/spool: "1K" is not a size from 256K to 1G)");
   EXPECT_EQ(refused(with(R"("lines":{})")), "/lines: an object is not an array of at most 16");
@@ -105,7 +136,8 @@ TEST(SpecJson, NamesTheFieldTheValueAndWhatWasExpected) {
 }
 
 TEST(SpecJson, RefusesUnknownFields) {
-  EXPECT_TRUE(refused(with(R"("cpu":2)")).starts_with("/cpu: is not known; the fields here are schema, name, driver, "));
+  EXPECT_TRUE(
+      refused(with(R"("cpu":2)")).starts_with("/cpu: is not known; the fields here are schema, name, machine_id, command, driver, "));
   EXPECT_EQ(refused(with(R"("stop":{"a/b~\n":1})")), "/stop/a~1b~0?: is not known; the fields here are guest_ms, monitor_ms, term_ms");
   EXPECT_NE(refused(with(R"("lines":[{"replays":"spool"}])")).find("/lines/0/replays"), std::string::npos);
 }
@@ -158,6 +190,12 @@ TEST(SpecJson, MakesPathsAbsolute) {
   spec.binary = "qemu";
   spec.command = {"./x", "y"};
   spec.disks.push_back({"d"});
+  spec.root_disk = Disk{"r"};
+  spec.seed = "s.iso";
+  spec.shares.push_back({"src", "../src"});
+  spec.netns = "blue";
+  spec.cgroup = "a/b";
+  spec.virtiofsd = "./virtiofsd";
   spec.lines.emplace_back().log = "l";
   make_absolute(spec, "/here");
   EXPECT_EQ(spec.kernel, "/here/k");
@@ -167,6 +205,12 @@ TEST(SpecJson, MakesPathsAbsolute) {
   EXPECT_EQ(spec.command, (std::vector<std::string>{"/here/./x", "y"}));
   EXPECT_EQ(spec.disks[0].path, "/here/d");
   EXPECT_EQ(spec.lines[0].log, "/here/l");
+  EXPECT_EQ(spec.root_disk->path, "/here/r");
+  EXPECT_EQ(spec.seed, "/here/s.iso");
+  EXPECT_EQ(spec.shares[0].path, "/here/../src");
+  EXPECT_EQ(spec.netns, "blue");
+  EXPECT_EQ(spec.cgroup, "/sys/fs/cgroup/a/b");
+  EXPECT_EQ(spec.virtiofsd, "/here/./virtiofsd");
 }
 
 TEST(SpecJson, ChecksASpecMadeByOtherMeans) {
@@ -174,8 +218,21 @@ TEST(SpecJson, ChecksASpecMadeByOtherMeans) {
   spec.name = "web1";
   spec.lines.emplace_back();
   EXPECT_TRUE(check_spec(spec));
+  spec.networks.emplace_back().mac = "AA:54:00:AB:CD:EF";
+  EXPECT_EQ(checked_spec(spec)->networks[0].mac, "aa:54:00:ab:cd:ef");
   spec.cpus = 0;
   EXPECT_EQ(check_spec(spec).error().sentence(), "/cpus: 0 is not a number from 1 to 1024");
+  spec.cpus = 1;
+  // What no JSON text can hold is told by its field too, not by a column of a text that nobody wrote.
+  spec.kernel = "/\xff\xfe";
+  EXPECT_EQ(check_spec(spec).error().sentence(), "/kernel: text of 3 bytes is not UTF-8");
+  spec.kernel.clear();
+  spec.driver = DriverKind::cloud_hypervisor;
+  spec.monitor_config = "no JSON";
+  EXPECT_EQ(check_spec(spec).error().sentence(), "/monitor_config: \"no JSON\" is not an object");
+  spec.monitor_config = R"({"a":[[[[[[[1]]]]]]]})";  // in itself eight deep
+  ASSERT_FALSE(check_spec(spec));
+  EXPECT_TRUE(check_spec(spec).error().sentence().starts_with("the spec as it would be stored: ")) << check_spec(spec).error().sentence();
 }
 
 }  // namespace
