@@ -91,11 +91,21 @@ struct MonitorContext {
   std::optional<SteadyTime> started;  ///< when the monitor was started, where known: Cloud Hypervisor counts its events from there
 };
 
+/// What a driver asks a monitor that it has started, to make and start the VM.
+struct ApiRequest {
+  std::string method, path;  ///< of HTTP: "PUT", "/api/v1/vm.create"; of another protocol the command, and ""
+  std::string body;          ///< JSON, or empty
+};
+
 class Driver {
  public:
   virtual ~Driver() = default;
   /// Pure. An error says what the spec asks for and this monitor cannot do.
   [[nodiscard]] virtual Result<Plan> plan(const api::Spec& spec, const Endpoints& endpoints, const Host& host) const = 0;
+  /// What Monitor::create and start are going to ask, in order. Pure. For people who want to see it.
+  [[nodiscard]] virtual Result<std::vector<ApiRequest>> requests(const api::Spec&, const Endpoints&) const {
+    return std::vector<ApiRequest>{};
+  }
   /// In order; empty when somebody else runs the monitor.
   [[nodiscard]] virtual std::vector<StopStep> stop_steps(const api::Spec& spec) const = 0;
   [[nodiscard]] virtual std::unique_ptr<Monitor> monitor(const MonitorContext& context) const = 0;

@@ -97,6 +97,10 @@ class CloudHypervisor final : public Driver {
   Result<Plan> plan(const api::Spec& spec, const Endpoints& endpoints, const Host& host) const override {
     return make_plan(spec, endpoints, host);
   }
+  Result<std::vector<ApiRequest>> requests(const api::Spec& spec, const Endpoints& endpoints) const override {
+    TRY_ASSIGN(const boost::json::object config, vm_config(spec, endpoints));
+    return std::vector<ApiRequest>{{"PUT", "/api/v1/vm.create", boost::json::serialize(config)}, {"PUT", "/api/v1/vm.boot", ""}};
+  }
   std::vector<StopStep> stop_steps(const api::Spec& spec) const override { return make_stop_steps(spec); }
   std::unique_ptr<Monitor> monitor(const MonitorContext& context) const override { return make_monitor(context); }
 };

@@ -98,6 +98,13 @@ class Firecracker final : public Driver {
   Result<Plan> plan(const api::Spec& spec, const Endpoints& endpoints, const Host& host) const override {
     return make_plan(spec, endpoints, host);
   }
+  Result<std::vector<ApiRequest>> requests(const api::Spec& spec, const Endpoints& endpoints) const override {
+    TRY_ASSIGN(std::vector<Put> puts, config_requests(spec, endpoints));
+    std::vector<ApiRequest> all;
+    for (Put& put : puts) all.push_back({"PUT", std::move(put.target), std::move(put.body)});
+    all.push_back({"PUT", "/actions", R"({"action_type":"InstanceStart"})"});
+    return all;
+  }
   std::vector<StopStep> stop_steps(const api::Spec& spec) const override { return make_stop_steps(spec); }
   std::unique_ptr<Monitor> monitor(const MonitorContext& context) const override { return make_monitor(context); }
 };
