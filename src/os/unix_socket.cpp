@@ -47,15 +47,18 @@ Result<UniqueFd> connect_to(const std::string& path) {
   return socket;
 }
 
+Result<> remove_stale_socket(const std::string& path) {
+  struct stat st{};
+  if (::lstat(path.c_str(), &st) != 0) return {};
+  if (!S_ISSOCK(st.st_mode)) return fail(path + " is there and no socket: remove it", ErrorKind::conflict);
+  auto other = connect_to(path);
+  if (other || other.error().number() == EAGAIN) return fail("somebody listens on " + path + " already", ErrorKind::conflict);
+  return remove_file(path);
+}
+
 Result<UniqueFd> listen_at(const std::string& path) {
   TRY(check_socket_path(path));
-  struct stat st{};
-  if (::lstat(path.c_str(), &st) == 0) {
-    if (!S_ISSOCK(st.st_mode)) return fail(path + " is there and no socket: remove it", ErrorKind::conflict);
-    auto other = connect_to(path);
-    if (other || other.error().number() == EAGAIN) return fail("somebody listens on " + path + " already", ErrorKind::conflict);
-    TRY(remove_file(path));
-  }
+  TRY(remove_stale_socket(path));
   TRY_ASSIGN(UniqueFd socket, new_socket());
   sockaddr_un address = address_of(path);
   // The mode is right from birth: between bind and chmod others could connect.
