@@ -46,6 +46,8 @@ RuntimeState read(const json::object& o) {
                                                         .time = time_of(b.at("time")),
                                                         .cause = text_of(b.at("cause"))};
   }
+  s.virtiofsd = text_of(o.at("virtiofsd"));
+  for (const json::value& tap : o.at("taps").as_array()) s.taps.push_back({text_of(tap.at("name")), text_of(tap.at("netns"))});
   for (const auto& entry : o.at("heard").as_object()) s.heard[std::string(entry.key())] = entry.value().to_number<Offset>();
   if (auto* r = o.if_contains("ready")) {
     s.ready = Readiness{text_of(r->at("line")), r->at("offset").to_number<Offset>(), r->at("boot").to_number<std::uint64_t>(),
@@ -84,6 +86,10 @@ Result<> RuntimeState::save(const std::string& memory_dir) const {
                  {"keepers", keepers},       {"holders", holders},         {"restarts", restarts},
                  {"last_boots", boots},      {"old_until", ends},          {"connected", sockets}};
   o["heard"] = words;
+  o["virtiofsd"] = virtiofsd;
+  json::array own_taps;
+  for (const OwnTap& tap : taps) own_taps.push_back({{"name", tap.name}, {"netns", tap.netns}});
+  o["taps"] = own_taps;
   if (ready) {
     o["ready"] = {{"line", ready->line},
                   {"offset", ready->offset},

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/units.hpp"
@@ -14,6 +15,11 @@
 #include "os/process_identity.hpp"
 
 namespace vmline::keeper {
+
+/// A TAP of ours: to be removed when the VM has ended.
+struct OwnTap {
+  std::string name, netns;
+};
 
 /// That the guest said it is ready, on which line and where.
 struct Readiness {
@@ -35,6 +41,8 @@ struct RuntimeState {
   std::optional<os::ProcessIdentity> monitor;
   std::optional<SteadyTime> monitor_started;
   std::string binary;
+  std::string virtiofsd;  ///< its program, where there are shares
+  std::vector<OwnTap> taps;
   std::optional<int> exit_status;     ///< of the last monitor, or
   std::optional<int> signal;          ///< that ended it
   std::uint64_t control_handled = 0;  ///< up to here the monitor's control stream has been handled

@@ -21,6 +21,7 @@
 #include "keeper/our_log.hpp"
 #include "keeper/runtime_state.hpp"
 #include "keeper/service.hpp"
+#include "keeper/sidecars.hpp"
 #include "keeper/socket_upstream.hpp"
 #include "os/places.hpp"
 #include "vmm/driver.hpp"
@@ -69,6 +70,8 @@ class Vm : public VmService {
   [[nodiscard]] Offset old_boot_end(const Line& line, const vmm::MonitorEvent* event, Time now) const;
   /// The guest reboots: notes up to where its lines are the old boot's.
   void end_boot(const vmm::MonitorEvent& event);
+  /// Whether a reboot that was begun and did not come to its end has failed; asked more and more seldom.
+  asio::awaitable<void> watch_reboot();
   void follow_old_boot(std::optional<Time> ended);
   [[nodiscard]] std::string run_path(std::string_view file) const;
 
@@ -79,6 +82,9 @@ class Vm : public VmService {
   asio::awaitable<Result<>> all_held();
   asio::awaitable<Result<>> start_monitor();
   asio::awaitable<Result<>> boot_guest();
+  Result<> make_listener(const vmm::Listener& listener);
+  Result<> make_taps();
+  void remove_taps();
   /// Starts what is planned, boots the guest, and says that it runs.
   asio::awaitable<Result<>> run_monitor();
   asio::awaitable<Result<>> start_again();
@@ -126,6 +132,7 @@ class Vm : public VmService {
   std::unique_ptr<vmm::Driver> driver_;
   std::unique_ptr<EventLog> events_;
   std::vector<std::unique_ptr<Line>> lines_;
+  std::unique_ptr<Sidecars> sidecars_;
   std::unique_ptr<ControlServer> server_;
   std::unique_ptr<ControlStream> control_;
   std::unique_ptr<vmm::Monitor> monitor_;
@@ -140,9 +147,14 @@ class Vm : public VmService {
   std::unique_ptr<Watch> monitor_watch_;
   std::optional<int> ended_status_;  ///< the wait status that the holder told, -1: unknown
   bool restart_asked_ = false;       ///< `reboot`: run it again when it has ended
-  std::string busy_;                 ///< the command that is at work
+  std::string again_cause_;          ///< of the boot that begins when it is run again
+  std::string failure_;              ///< why we ended the monitor, where it was not to be stopped
+  std::chrono::steady_clock::time_point monitor_begun_;
+  unsigned quick_ends_ = 0;
+  std::string busy_;  ///< the command that is at work
   std::vector<std::string> log_tail_;
   DiskThreads::Worker files_;
+  asio::steady_timer reboot_watch_;
   asio::steady_timer old_boot_;  ///< while the guest reboots: when the old boot's last bytes are looked for
   Condition changed_;            ///< state, monitor's end, boot: whoever waits looks again
   struct WordPace {

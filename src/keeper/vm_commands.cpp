@@ -121,6 +121,17 @@ asio::awaitable<Result<json::object>> Vm::stop(json::object arguments, bool kill
 asio::awaitable<Result<json::object>> Vm::reset() {
   if (!monitor_ || !monitor_is_up_) co_return fail(parts_.name + " is not running", ErrorKind::conflict);
   std::uint64_t before = state_.boot;
+  if (plan_.end_is_reboot) {
+    // It has no reset: run() starts it again on the same line.
+    restart_asked_ = true;
+    again_cause_ = "reset";
+    os::signal_process(monitor_pidfd_.get(), SIGKILL);
+    bool up = co_await changed_.wait_for(
+        60s, [&] { return finished_ || (state_.boot > before && monitor_is_up_ && state_.state != "starting"); });
+    restart_asked_ = false;
+    if (!up || finished_) co_return fail(fmt::format("reset {}: it does not come up again: {}", parts_.name, state_.reason));
+    co_return json::object{{"how", "reset"}, {"boot", state_.boot}};
+  }
   auto done = co_await monitor_->reset();
   if (!done) co_return std::unexpected(done.error());
   bool seen = co_await changed_.wait_for(10s, [&] { return state_.boot > before || !monitor_is_up_; });

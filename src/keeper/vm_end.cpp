@@ -26,6 +26,8 @@ constexpr const char* ended_mark = "ended";
 
 constexpr std::size_t tail_bytes = 4096;
 constexpr std::size_t tail_lines = 10;
+/// Ends within a second of the start, in a row, before there is a pause.
+constexpr unsigned quick_ends_free = 100;
 /// Of the newest events, those are looked at that an earlier keeper may have told without noting it.
 constexpr std::size_t told_kept = 100;
 
@@ -103,7 +105,23 @@ asio::awaitable<bool> Vm::monitor_ended() {
   state_.old_until.clear();
   (void)os::remove_file(run_path("monitor.pid"));
 
+  if (!failure_.empty()) {
+    // We ended it ourselves.
+    clean = false;
+    how = std::exchange(failure_, {});
+  }
   if (state_.wanted == "stopped") {
+    set_state("stopped", state_.stop_reason);
+    co_return false;
+  }
+  if (plan_.end_is_reboot && clean && !restart_asked_) {
+    // One that reboots at once, again and again, has a pause before it at last.
+    bool quick = std::chrono::steady_clock::now() - monitor_begun_ < 1s;
+    quick_ends_ = quick ? quick_ends_ + 1 : 0;
+    set_state("starting", "the guest rebooted");
+    again_cause_ = "guest reboot";
+    if (quick_ends_ > quick_ends_free) co_await changed_.wait_for(500ms, [this] { return state_.wanted == "stopped"; });
+    if (state_.wanted != "stopped") co_return true;
     set_state("stopped", state_.stop_reason);
     co_return false;
   }
@@ -142,6 +160,8 @@ void Vm::clean_up(bool keep_memory) {
 }
 
 asio::awaitable<void> Vm::finish() {
+  co_await sidecars_->stop(2s);
+  remove_taps();
   bool journaled = true;
   std::string reason = state_.reason.empty() ? state_.state : state_.state + ": " + state_.reason;
   for (auto& line : lines_) journaled = co_await line->finish(reason, 2s, 20s) && journaled;
@@ -220,6 +240,7 @@ asio::awaitable<void> Vm::run(HolderLink::Inheritance inheritance) {
   for (Event& event : events_->since(next > told_kept ? next - told_kept : 1, told_kept)) {
     if (event.type == "match") told_before_.push_back(std::move(event.details));
   }
+  sidecars_ = std::make_unique<Sidecars>(Sidecars::Shared{parts_.loop, parts_.holder, parts_.log, *events_, run_dir_});
   auto kept = RuntimeState::load(parts_.memory_dir);
   // A state that says it has ended is of this very life: whoever begins another removes it first.
   bool cleared = inheritance_.descriptors.contains(ended_mark);
@@ -231,7 +252,7 @@ asio::awaitable<void> Vm::run(HolderLink::Inheritance inheritance) {
   ++state_.keepers;
 
   parts_.holder.on_ended = [this](const std::string& name, int status) {
-    if (name != "monitor") return;
+    if (sidecars_->ended(name, status) || name != "monitor") return;
     ended_status_ = status;
     changed_.notify();
   };
@@ -319,7 +340,8 @@ asio::awaitable<Result<>> Vm::start_again() {
   plan_ = std::move(*plan);
   monitor_pidfd_.reset();
   if (auto made = make_endpoints(); !made) co_return made;
-  begin_boot(restart_asked_ ? "reboot" : "monitor restart");
+  std::string cause = std::exchange(again_cause_, {});
+  begin_boot(!cause.empty() ? cause : restart_asked_ ? "reboot" : "monitor restart");
   co_return co_await run_monitor();
 }
 

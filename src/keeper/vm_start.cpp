@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a VM begins, and how a later keeper takes it up again: both make what is missing and take what is held; see vm.hpp.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <cerrno>
@@ -10,11 +13,14 @@
 #include "keeper/start_record.hpp"
 #include "keeper/vm.hpp"
 #include "os/files.hpp"
+#include "os/tap.hpp"
 #include "os/unix_socket.hpp"
 #include "vmm/host.hpp"
 #include "wire/api/spec_json.hpp"
 
 namespace vmline::keeper {
+
+using namespace boost::asio::experimental::awaitable_operators;
 
 std::vector<std::string> Vm::process_environment() {
   std::vector<std::string> all;
@@ -111,15 +117,53 @@ void Vm::watch_monitor(pid_t pid, UniqueFd pidfd) {
   });
 }
 
+Result<> Vm::make_listener(const vmm::Listener& listener) {
+  TRY(os::remove_file(listener.path));
+  TRY_ASSIGN(UniqueFd socket, os::listen_at(listener.path));
+  if (listener.kept) (void)::fcntl(socket.get(), F_SETFL, O_RDWR);
+  parts_.holder.hold(listener.held, socket.get());
+  held_[listener.held] = std::move(socket);
+  return {};
+}
+
+Result<> Vm::make_taps() {
+  for (const vmm::Tap& tap : plan_.taps) {
+    bool had = std::ranges::any_of(state_.taps, [&](const OwnTap& own) { return own.name == tap.name && own.netns == tap.netns; });
+    TRY_ASSIGN(bool there, os::tap_exists(tap.name, tap.netns));
+    if (there && (had || !tap.ours.value_or(false))) continue;
+    if (there)
+      return fail(fmt::format("TAP {} is there already: say \"ours\": false to use it, or give another name", tap.name),
+                  ErrorKind::conflict);
+    if (!tap.ours.value_or(true)) return fail(fmt::format("no TAP {}: make it, or leave out \"ours\": false", tap.name));
+    // Noted before it is made: whoever comes after a SIGKILL removes it.
+    if (!had) state_.taps.push_back({tap.name, tap.netns});
+    if (auto saved = state_.save(parts_.memory_dir); !saved) return saved;
+    os::TapRequest request{
+        .name = tap.name, .netns = tap.netns, .bridge = tap.bridge, .alias = os::tap_alias(parts_.places.root(), parts_.name)};
+    if (spec_.uid) request.owner = *spec_.uid;
+    if (spec_.gid) request.group = *spec_.gid;
+    TRY(os::make_tap(request));
+  }
+  return {};
+}
+
+void Vm::remove_taps() {
+  for (const OwnTap& tap : state_.taps) {
+    auto removed = os::remove_tap(tap.name, tap.netns, os::tap_alias(parts_.places.root(), parts_.name));
+    if (!removed) parts_.log.error(removed.error().sentence());
+  }
+  state_.taps.clear();
+}
+
 asio::awaitable<Result<>> Vm::start_monitor() {
   for (const vmm::Listener& listener : plan_.listeners) {
-    auto removed = os::remove_file(listener.path);
-    if (!removed) co_return removed;
-    auto socket = os::listen_at(listener.path);
-    if (!socket) co_return std::unexpected(socket.error());
-    parts_.holder.hold(listener.held, socket->get());
-    held_[listener.held] = std::move(*socket);
+    if (listener.kept && held_.contains(listener.held)) continue;
+    if (auto made = make_listener(listener); !made) co_return made;
   }
+  for (const std::string& path : plan_.bound_by_monitor) {
+    if (auto removed = os::remove_file(path); !removed) co_return removed;
+  }
+  if (auto made = make_taps(); !made) co_return made;
   for (const vmm::LinePlan& line : plan_.lines) {
     if (!line.monitor_binds) continue;
     if (auto removed = os::remove_file(line.socket_path); !removed) co_return removed;
@@ -129,7 +173,13 @@ asio::awaitable<Result<>> Vm::start_monitor() {
   }
   auto held = co_await all_held();
   if (!held) co_return held;
+  sidecars_->plan(plan_.processes);
+  if (auto started = co_await sidecars_->start(); !started) co_return started;
   for (const vmm::Process& process : plan_.processes) {
+    if (process.sidecar) {
+      state_.virtiofsd = process.argv[0];
+      continue;
+    }
     std::string identity_path = run_path(process.name + ".pid");
     auto record = make_start_record(process, identity_path);
     if (!record) co_return std::unexpected(record.error());
@@ -138,7 +188,7 @@ asio::awaitable<Result<>> Vm::start_monitor() {
     };
     auto outcome = std::make_shared<Outcome>();
     // Before it is started: who takes this up after a SIGKILL is told by the holder only that it is there.
-    state_.monitor_started = std::chrono::steady_clock::now();
+    state_.monitor_started = monitor_begun_ = std::chrono::steady_clock::now();
     state_.binary = process.argv[0];
     state_.exit_status.reset();
     state_.signal.reset();
@@ -158,6 +208,7 @@ asio::awaitable<Result<>> Vm::start_monitor() {
   }
   // The monitor has its own copies: a listener of ours beside it would keep connections waiting that nobody will answer when it has ended.
   for (const vmm::Listener& listener : plan_.listeners) {
+    if (listener.kept) continue;
     parts_.holder.drop(listener.held);
     held_.erase(listener.held);
   }
@@ -182,7 +233,14 @@ asio::awaitable<Result<>> Vm::run_monitor() {
     if (auto started = co_await start_monitor(); !started) co_return started;
   }
   make_monitor();
-  if (auto booted = co_await boot_guest(); !booted) co_return booted;
+  // A monitor waits for its sidecars for long.
+  auto outcome = co_await (boot_guest() || sidecars_->hopeless_one());
+  if (outcome.index() == 1) {
+    auto tail = co_await log_tail();
+    co_return fail(fmt::format("{} fails each time it is started{}{}", std::get<1>(outcome), tail.empty() ? "" : ": ",
+                               tail.empty() ? "" : tail.back()));
+  }
+  if (!std::get<0>(outcome)) co_return std::get<0>(outcome);
   set_state("running", "");
   guest_is_ready();
   co_return Result<>{};
@@ -228,7 +286,12 @@ asio::awaitable<Result<>> Vm::take_up() {
   if (auto loaded = load_spec(parts_.memory_dir + "/spec.json"); !loaded) co_return loaded;
   // The monitor runs: what it needed of the host for its start (its kernel, KVM) may be gone since, and is not looked at.
   auto plan = driver_->plan(spec_, endpoints_,
-                            {.binary = state_.binary, .environment = {}, .kvm_opens = true, .kvm_error = {}, .cpu_virtualizes = true});
+                            {.binary = state_.binary,
+                             .environment = {},
+                             .kvm_opens = true,
+                             .kvm_error = {},
+                             .virtiofsd = state_.virtiofsd,
+                             .cpu_virtualizes = true});
   if (!plan) co_return std::unexpected(plan.error());
   plan_ = std::move(*plan);
   if (auto it = inheritance_.processes.find("monitor"); it != inheritance_.processes.end() && it->second.pidfd) {
@@ -254,6 +317,18 @@ asio::awaitable<Result<>> Vm::take_up() {
       }
     }
   }
+  if (monitor_pidfd_) {
+    for (const vmm::Listener& listener : plan_.listeners) {
+      if (!listener.kept) continue;
+      // Where everything of ours has died, a sidecar lives on with the old one, which nobody can be told of any more.
+      if (UniqueFd socket = inherited(listener.held))
+        held_[listener.held] = std::move(socket);
+      else if (auto made = make_listener(listener); !made)
+        co_return made;
+    }
+  }
+  sidecars_->plan(plan_.processes);
+  sidecars_->adopt(inheritance_.processes);
   // Killed while it began: whatever is not there yet is made now.
   bool beginning = state_.state == "starting" && !monitor_pidfd_;
   if (auto made = co_await make_lines(beginning); !made) co_return made;
@@ -289,6 +364,9 @@ asio::awaitable<Result<>> Vm::take_up() {
       guest_is_ready();
     } else if (auto dialled = co_await dial_lines(); !dialled) {
       co_return dialled;
+    }
+    if (monitor_is_up_) {
+      if (auto started = co_await sidecars_->start(); !started) parts_.log.error(started.error().sentence());
     }
   } else if (beginning) {
     // Killed before it was started, or the monitor with its holder before its first instruction: start it now.
