@@ -62,6 +62,7 @@ class PlanRunner {
     for (const Listener& listener : plan.listeners) {
       TRY_ASSIGN(held_[listener.held], os::listen_at(listener.path));
     }
+    for (const std::string& path : plan.bound_by_monitor) TRY(os::remove_stale_socket(path));
     for (const Terminal& terminal : plan.terminals) {
       TRY_ASSIGN(os::Pty pty, os::Pty::create(terminal.by_lines ? os::Pty::Mode::lines : os::Pty::Mode::raw));
       held_[terminal.held] = std::move(pty.master);

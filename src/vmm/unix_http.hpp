@@ -11,7 +11,7 @@ namespace vmline::vmm {
 
 struct HttpRequest {
   std::string socket;  ///< its path
-  std::string method;  ///< "GET" or "PUT"
+  std::string method;  ///< "GET", "PUT" or "PATCH"
   std::string target;  ///< "/api/v1/vm.boot"
   std::string body;    ///< JSON, or empty
   std::chrono::milliseconds limit{};

@@ -45,6 +45,9 @@ class ApiMonitor final : public Monitor {
 
   asio::awaitable<Result<>> power_button() override { co_return co_await act("SendCtrlAltDel", limits::monitor_answer_time); }
 
+  asio::awaitable<Result<>> pause() override { co_return co_await put_state("Paused"); }
+  asio::awaitable<Result<>> resume() override { co_return co_await put_state("Resumed"); }
+
   asio::awaitable<Result<>> reset() override { co_return lacks("no reset but its end"); }
   asio::awaitable<Result<>> quit() override { co_return lacks("no way to be asked to leave but a signal"); }
 
@@ -56,6 +59,10 @@ class ApiMonitor final : public Monitor {
 
   asio::awaitable<Result<>> act(std::string type, std::chrono::milliseconds limit) {
     co_return co_await tell("PUT", "/actions", R"({"action_type":")" + type + R"("})", limit);
+  }
+
+  asio::awaitable<Result<>> put_state(std::string state) {
+    co_return co_await tell("PATCH", "/vm", R"({"state":")" + state + R"("})", limits::monitor_answer_time);
   }
 
   asio::awaitable<Result<>> tell(std::string method, std::string target, std::string body, std::chrono::milliseconds limit) {

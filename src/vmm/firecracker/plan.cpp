@@ -7,9 +7,12 @@
 #include <array>
 
 #include "vmm/acceleration.hpp"
+#include "vmm/disks.hpp"
 #include "vmm/firecracker/firecracker.hpp"
 #include "vmm/firecracker/requests.hpp"
 #include "vmm/guest.hpp"
+#include "vmm/network_names.hpp"
+#include "vmm/process_place.hpp"
 
 namespace vmline::vmm::firecracker {
 namespace {
@@ -32,11 +35,6 @@ Result<> check_line(const Endpoints& endpoints) {
   return {};
 }
 
-Result<> check_disk(const char* what, const api::Disk& disk) {
-  if (disk.format == "raw") return {};
-  return fail(fmt::format("{} {}: firecracker takes raw images, not {}", what, disk.path, disk.format), ErrorKind::usage);
-}
-
 Result<> check_spec(const api::Spec& spec) {
   TRY(check_guest(spec));
   if (!spec.firmware.empty()) return fail("firecracker boots a kernel, not a firmware", ErrorKind::usage);
@@ -44,11 +42,18 @@ Result<> check_spec(const api::Spec& spec) {
   if (!spec.shares.empty()) {
     return fail(fmt::format("share {}: firecracker has no virtio-fs: use cloud-hypervisor or qemu", spec.shares[0].tag), ErrorKind::usage);
   }
+  if (spec.uid || spec.gid) {
+    return fail("uid and gid: firecracker binds its API socket in vmline's own folder, and so runs as the user who runs vmline",
+                ErrorKind::usage);
+  }
   if (spec.memory % (1u << 20) != 0) {
     return fail(fmt::format("memory {}: firecracker takes whole MiB", spec.memory), ErrorKind::usage);
   }
-  if (spec.root_disk) TRY(check_disk("root disk", *spec.root_disk));
-  for (const api::Disk& disk : spec.disks) TRY(check_disk("disk", disk));
+  for (const api::Disk& disk : disks_of(spec, {})) {
+    if (disk.format != "raw") {
+      return fail(fmt::format("disk {}: firecracker takes raw images, not {}", disk.path, disk.format), ErrorKind::usage);
+    }
+  }
   return {};
 }
 
@@ -96,7 +101,10 @@ Result<Plan> make_plan(const api::Spec& spec, const Endpoints& endpoints, const 
   plan.fifos = {{line.output_fifo, false}, {line.input_fifo, false}};
   plan.lines.push_back({.name = line.name, .output_fifo = line.output_fifo, .input_fifo = line.input_fifo});
 
-  Process monitor{.name = "monitor", .environment = host.environment, .directory = spec.directory.empty() ? "/" : spec.directory};
+  TRY_ASSIGN(plan.taps, plan_taps(spec));
+
+  Process monitor{.name = "monitor", .environment = host.environment};
+  put_in_place(monitor, spec);
   // Without --log-path its log goes to stdout, between the guest's bytes.
   monitor.argv = {host.binary, "--api-sock", endpoints.api_socket, "--id", id_of(spec.name), "--log-path", endpoints.monitor_log,
                   "--level",   "Warning"};

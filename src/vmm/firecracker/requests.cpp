@@ -9,8 +9,10 @@
 #include <boost/json.hpp>
 #include <string_view>
 
+#include "vmm/disks.hpp"
 #include "vmm/guest.hpp"
 #include "vmm/merge_patch.hpp"
+#include "vmm/network_names.hpp"
 
 namespace vmline::vmm::firecracker {
 namespace {
@@ -22,33 +24,38 @@ constexpr std::array<std::string_view, 7> first_sections = {
     "logger", "metrics", "machine-config", "cpu-config", "drives", "network-interfaces", "mmds-config"};
 constexpr std::string_view last_section = "boot-source";
 
-json::object drive(std::string_view id, const std::string& path, bool readonly) {
-  // Never as its root device: Firecracker would add root=/dev/vda to the command line, and the last one counts. In this order the root disk
-  // is vda all the same. Writeback: its default tells the guest that a flush is done without doing it.
-  return {{"drive_id", id},
-          {"path_on_host", path},
-          {"is_root_device", false},
-          {"is_read_only", readonly},
-          {"cache_type", readonly ? "Unsafe" : "Writeback"}};
-}
-
 json::array drives(const api::Spec& spec, const Endpoints& endpoints) {
   json::array out;
-  if (spec.root_disk) out.push_back(drive("root", spec.root_disk->path, spec.root_disk->readonly));
-  if (!endpoints.seed.empty()) out.push_back(drive("seed", endpoints.seed, true));
-  for (std::size_t i = 0; i < spec.disks.size(); ++i) {
-    out.push_back(drive(fmt::format("disk{}", i), spec.disks[i].path, spec.disks[i].readonly));
+  for (const api::Disk& disk : disks_of(spec, endpoints)) {
+    // Never as its root device: Firecracker would add root=/dev/vda to the command line, and the last one counts. In this order the root
+    // disk is vda all the same. Writeback: its default tells the guest that a flush is done without doing it.
+    out.push_back(json::object{{"drive_id", fmt::format("disk{}", out.size())},
+                               {"path_on_host", disk.path},
+                               {"is_root_device", false},
+                               {"is_read_only", disk.readonly},
+                               {"cache_type", disk.readonly ? "Unsafe" : "Writeback"}});
   }
   return out;
 }
 
-json::object ours(const api::Spec& spec, const Endpoints& endpoints) {
+Result<json::array> network_interfaces(const api::Spec& spec) {
+  TRY_ASSIGN(const std::vector<NetworkDevice> devices, network_devices(spec));
+  json::array out;
+  for (const NetworkDevice& device : devices) {
+    out.push_back(json::object{{"iface_id", fmt::format("net{}", out.size())}, {"host_dev_name", device.tap}, {"guest_mac", device.mac}});
+  }
+  return out;
+}
+
+Result<json::object> ours(const api::Spec& spec, const Endpoints& endpoints) {
   json::object boot{{"kernel_image_path", spec.kernel}};
   // By the keyboard controller: all the reset that Firecracker has. A panic that waits for ever would be no end of it.
   boot["boot_args"] = command_line_of(spec) + (spec.cmdline ? "" : " reboot=k panic=1");
   if (!spec.initramfs.empty()) boot["initrd_path"] = spec.initramfs;
   json::object out{{"machine-config", {{"vcpu_count", spec.cpus}, {"mem_size_mib", spec.memory >> 20}}}};
   if (json::array all = drives(spec, endpoints); !all.empty()) out["drives"] = std::move(all);
+  TRY_ASSIGN(json::array interfaces, network_interfaces(spec));
+  if (!interfaces.empty()) out["network-interfaces"] = std::move(interfaces);
   out[last_section] = std::move(boot);
   return out;
 }
@@ -114,7 +121,7 @@ Result<> add(std::vector<Put>& out, std::string_view section, const json::value&
 
 Result<std::vector<Put>> config_requests(const api::Spec& spec, const Endpoints& endpoints) {
   TRY_ASSIGN(const json::object patch, theirs(spec));
-  json::value merged = ours(spec, endpoints);
+  TRY_ASSIGN(json::value merged, ours(spec, endpoints));
   merge_patch(merged, patch);
   const json::object& config = merged.get_object();
   std::vector<Put> out;
@@ -133,7 +140,10 @@ Result<std::string> vsock_path(const api::Spec& spec) {
   TRY_ASSIGN(const json::object patch, theirs(spec));
   const json::value* vsock = patch.if_contains("vsock");
   const json::value* path = vsock && vsock->is_object() ? vsock->get_object().if_contains("uds_path") : nullptr;
-  return path && path->is_string() ? std::string(path->get_string()) : std::string();
+  if (!path || !path->is_string()) return std::string();
+  std::string out(path->get_string());
+  if (!out.starts_with('/')) return fail("monitor_config \"vsock\": expected an absolute path as uds_path", ErrorKind::usage);
+  return out;
 }
 
 }  // namespace vmline::vmm::firecracker
