@@ -4,11 +4,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "holder/identity.hpp"
@@ -85,6 +88,55 @@ class Child {
   int pipe_;
 };
 
+/// Whatever lies there instead of what should, a FIFO or a terminal, neither blocks nor becomes the child's by being opened.
+constexpr int open_wary = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+
+/// Moves this process into a folder of cgroup v2. False with errno; EINVAL for a folder of another kind.
+bool enter_cgroup(const char* folder) {
+  const UniqueFd there(::open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC));
+  struct statfs system{};
+  if (!there || ::fstatfs(there.get(), &system) != 0) return false;
+  if (system.f_type != CGROUP2_SUPER_MAGIC) {
+    errno = EINVAL;
+    return false;
+  }
+  const UniqueFd processes(::openat(there.get(), "cgroup.procs", O_WRONLY | open_wary));
+  return processes && ::write(processes.get(), "0", 1) == 1;
+}
+
+/// False with errno; EINVAL for what is no network namespace.
+bool enter_netns(const char* path) {
+  const UniqueFd netns(::open(path, O_RDONLY | open_wary));
+  return netns && ::setns(netns.get(), CLONE_NEWNET) == 0;
+}
+
+/// Becomes the user and group of the plan, without any other group. False with errno. Who is that already, and has no right to become
+/// anybody, keeps all groups.
+bool become_user(const StartPlan& plan) {
+  uid_t uid[3];
+  gid_t gid[3];
+  ::getresuid(&uid[0], &uid[1], &uid[2]);
+  ::getresgid(&gid[0], &gid[1], &gid[2]);
+  bool changes = false;
+  for (uid_t& one : uid) {
+    if ((plan.flags & wire::start_as_user) == 0 || one == plan.uid) continue;
+    one = plan.uid;
+    changes = true;
+  }
+  for (gid_t& one : gid) {
+    if ((plan.flags & wire::start_as_group) == 0 || one == plan.gid) continue;
+    one = plan.gid;
+    changes = true;
+  }
+  if (!changes) return true;
+  return ::setgroups(0, nullptr) == 0 && ::setresgid(gid[0], gid[1], gid[2]) == 0 && ::setresuid(uid[0], uid[1], uid[2]) == 0;
+}
+
+void die_with(int holder) {
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (::getppid() != holder) ::_exit(127);
+}
+
 }  // namespace
 
 int fork_with_pidfd(UniqueFd& pidfd) {
@@ -115,15 +167,20 @@ void reset_signals() {
 void become(const StartPlan& plan, const HeldTable& held, const Original& original, int failure_pipe, int holder) {
   Child child(plan, held, failure_pipe);
   // Until it is written down who this is, it does not outlive the holder: whoever finds no identity file knows that there is no child.
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != holder) ::_exit(127);
+  die_with(holder);
   ::setsid();
   reset_signals();
+  // What it is going to use up is counted where it belongs from here on.
+  if (plan.cgroup[0] != 0 && !enter_cgroup(plan.cgroup)) child.fail(wire::StartStep::cgroup);
+  if (plan.netns[0] != 0 && !enter_netns(plan.netns)) child.fail(wire::StartStep::netns);
+  // Opened and written with the holder's rights: what lies in RUN/NAME is not the monitor's user's.
   child.place_descriptors();
   if (original.oom_changed) write_oom_score(original.oom_score);
+  if (plan.identity[0] != 0 && !write_identity(plan.identity)) child.fail(wire::StartStep::identity);
+  if (!become_user(plan)) child.fail(wire::StartStep::user);
+  if (plan.identity[0] == 0) die_with(holder);  // a change of user disarms it
   if ((plan.flags & wire::start_allow_ptrace) != 0) ::prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY);
   if (::chdir(plan.directory) != 0) child.fail(wire::StartStep::directory);
-  if (plan.identity[0] != 0 && !write_identity(plan.identity)) child.fail(wire::StartStep::identity);
   ::prctl(PR_SET_PDEATHSIG, 0);
   ::setrlimit(RLIMIT_NOFILE, &original.descriptors);  // last: a lower limit than what is open would refuse every open above
   ::execve(plan.argv[0], plan.argv, plan.envp);

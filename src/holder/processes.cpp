@@ -32,7 +32,8 @@ class MappedRecord {
   MappedRecord(const MappedRecord&) = delete;
   MappedRecord& operator=(const MappedRecord&) = delete;
 
-  bool read(StartPlan& plan) const { return data_ != nullptr && read_start_record(data_, size_, plan); }
+  /// 0 or an errno.
+  int read(StartPlan& plan) const { return data_ == nullptr ? EBADMSG : read_start_record(data_, size_, plan); }
 
  private:
   const std::byte* data_ = nullptr;
@@ -46,8 +47,8 @@ int Processes::start(const char* name, std::uint32_t id, std::uint64_t keeper, U
   step = wire::StartStep::record;
   if (!record) return EMFILE;
   const MappedRecord mapped(record.get());
-  if (!mapped.read(plan_)) return EBADMSG;
-  int number = 0;
+  int number = mapped.read(plan_);
+  if (number != 0) return number;
   Process* process = claim(name, number);
   if (process == nullptr) return number;
 

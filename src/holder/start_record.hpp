@@ -17,6 +17,10 @@ struct StartPlan {
   std::uint32_t action_count = 0;
   const char* directory = nullptr;  ///< absolute
   const char* identity = nullptr;   ///< absolute; empty: none is written
+  const char* netns = nullptr;      ///< absolute; empty: the holder's own
+  const char* cgroup = nullptr;     ///< absolute; empty: the holder's own
+  std::uint32_t uid = 0;            ///< where flags say start_as_user
+  std::uint32_t gid = 0;            ///< where flags say start_as_group
   char** argv = nullptr;            ///< argv[0] is an absolute path
   char** envp = nullptr;
   wire::Action actions[wire::start_actions_max];
@@ -24,7 +28,7 @@ struct StartPlan {
   char* pointers[wire::start_strings_max + 2];   ///< what argv and envp point into
 };
 
-/// False when anything about the record is wrong.
-bool read_start_record(const std::byte* data, std::size_t size, StartPlan& plan);
+/// 0; EPROTONOSUPPORT for a record of another version, which a keeper of another version has written; EBADMSG when anything else is wrong.
+int read_start_record(const std::byte* data, std::size_t size, StartPlan& plan);
 
 }  // namespace vmline::holder

@@ -21,13 +21,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     header.size = static_cast<std::uint32_t>(size);
     std::memcpy(copy.get(), &header, sizeof(header));
   }
-  if (!read_start_record(copy.get(), size, plan)) return 0;
-  std::size_t seen = std::strlen(plan.directory) + std::strlen(plan.identity);
+  if (read_start_record(copy.get(), size, plan) != 0) return 0;
+  std::size_t seen = std::strlen(plan.directory) + std::strlen(plan.identity) + std::strlen(plan.netns) + std::strlen(plan.cgroup);
   std::size_t strings = 0;
   for (char** list : {plan.argv, plan.envp}) {
     for (; *list != nullptr; ++list, ++strings) seen += std::strlen(*list) + 1;
   }
   for (std::uint32_t i = 0; i < plan.action_count; ++i) seen += std::strlen(plan.strings[i]) + 1;
-  CHECK(seen <= size && strings <= wire::start_strings_max);
+  CHECK(seen <= size && strings + wire::start_strings_fixed <= wire::start_strings_max);
   return 0;
 }

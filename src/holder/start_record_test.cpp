@@ -2,6 +2,7 @@
 // Cut short, miscounted and mistyped records are refused; a right one gives back what was laid in.
 #include "holder/start_record.hpp"
 
+#include <errno.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -15,7 +16,7 @@ namespace {
 struct Record {
   wire::StartHeader header;
   std::vector<wire::Action> actions;
-  std::vector<std::string> strings;  // directory, identity, argv…, envp…, one per action
+  std::vector<std::string> strings;  // directory, identity, netns, cgroup, argv…, envp…, one per action
 
   [[nodiscard]] std::vector<std::byte> bytes() const {
     std::string out(sizeof(header), 0);
@@ -36,7 +37,7 @@ Record echo() {
   record.header.envc = 1;
   record.header.actions = 2;
   record.actions = {{wire::Source::path, 1, 1, 0}, {wire::Source::held, 0, 0, 0}};
-  record.strings = {"/run", "/run/id", "/bin/echo", "hello", "A=1", "/out", "in"};
+  record.strings = {"/run", "/run/id", "", "", "/bin/echo", "hello", "A=1", "/out", "in"};
   return record;
 }
 
@@ -44,7 +45,7 @@ bool reads(const std::vector<std::byte>& bytes, StartPlan& plan) {
   // Exactly as long as it is, so that ASan sees a byte too far.
   auto copy = std::make_unique<std::byte[]>(bytes.size());
   if (!bytes.empty()) std::memcpy(copy.get(), bytes.data(), bytes.size());
-  return read_start_record(copy.get(), bytes.size(), plan);
+  return read_start_record(copy.get(), bytes.size(), plan) == 0;
 }
 bool reads(const Record& record) {
   auto plan = std::make_unique<StartPlan>();
@@ -54,9 +55,11 @@ bool reads(const Record& record) {
 TEST(StartRecord, GivesBackWhatWasLaidIn) {
   const std::vector<std::byte> bytes = echo().bytes();
   auto plan = std::make_unique<StartPlan>();
-  ASSERT_TRUE(read_start_record(bytes.data(), bytes.size(), *plan));
+  ASSERT_EQ(read_start_record(bytes.data(), bytes.size(), *plan), 0);
   EXPECT_STREQ(plan->directory, "/run");
   EXPECT_STREQ(plan->identity, "/run/id");
+  EXPECT_STREQ(plan->netns, "");
+  EXPECT_STREQ(plan->cgroup, "");
   EXPECT_STREQ(plan->argv[0], "/bin/echo");
   EXPECT_STREQ(plan->argv[1], "hello");
   EXPECT_EQ(plan->argv[2], nullptr);
@@ -104,9 +107,6 @@ TEST(StartRecord, OtherRecordsAreRefused) {
   record.header.magic ^= 1;
   EXPECT_FALSE(reads(record));
   record = echo();
-  record.header.version = 2;
-  EXPECT_FALSE(reads(record));
-  record = echo();
   record.header.size = 1000;
   EXPECT_FALSE(reads(record));
   record = echo();
@@ -115,12 +115,52 @@ TEST(StartRecord, OtherRecordsAreRefused) {
 }
 
 TEST(StartRecord, PathsAreAbsolute) {
-  for (const std::size_t which : {0U, 1U, 2U, 5U}) {
+  for (const std::size_t which : {0U, 1U, 2U, 3U, 4U, 7U}) {
     Record record = echo();
+    record.strings[2] = "/run/netns/n";
+    record.strings[3] = "/sys/fs/cgroup/c";
     ASSERT_TRUE(reads(record));
     record.strings[which] = record.strings[which].substr(1);
     EXPECT_FALSE(reads(record)) << record.strings[which];
   }
+}
+
+TEST(StartRecord, AnotherVersionIsToldFromGarbage) {
+  auto plan = std::make_unique<StartPlan>();
+  for (const std::uint32_t version : {0U, 1U, wire::start_version + 1, 0xffffffffU}) {
+    Record record = echo();
+    record.header.version = version;
+    const std::vector<std::byte> bytes = record.bytes();
+    for (const std::size_t size : {bytes.size(), std::size_t{32}, std::size_t{8}})  // other versions have other headers
+      EXPECT_EQ(read_start_record(bytes.data(), size, *plan), EPROTONOSUPPORT) << version;
+    EXPECT_EQ(read_start_record(bytes.data(), 7, *plan), EBADMSG);
+  }
+}
+
+TEST(StartRecord, WhereAndAsWhomItRuns) {
+  Record record = echo();
+  record.strings[2] = "/run/netns/n";
+  record.strings[3] = "/sys/fs/cgroup/c";
+  record.header.flags = wire::start_as_user | wire::start_as_group;
+  record.header.uid = 1000;
+  record.header.gid = 0;
+  const std::vector<std::byte> bytes = record.bytes();
+  auto plan = std::make_unique<StartPlan>();
+  ASSERT_EQ(read_start_record(bytes.data(), bytes.size(), *plan), 0);
+  EXPECT_STREQ(plan->netns, "/run/netns/n");
+  EXPECT_STREQ(plan->cgroup, "/sys/fs/cgroup/c");
+  EXPECT_EQ(plan->flags, wire::start_as_user | wire::start_as_group);
+  EXPECT_EQ(plan->uid, 1000U);
+  EXPECT_EQ(plan->gid, 0U);
+  record.header.uid = ~0U;  // to setresuid: no change
+  EXPECT_FALSE(reads(record));
+  record = echo();
+  record.header.flags = wire::start_as_group;
+  record.header.gid = ~0U;
+  EXPECT_FALSE(reads(record));
+  record = echo();
+  record.header.flags = 8;
+  EXPECT_FALSE(reads(record)) << "what is asked for and not known would not be done";
 }
 
 TEST(StartRecord, NoDirectoryIsTheRootAndNoIdentityIsNone) {
@@ -128,7 +168,7 @@ TEST(StartRecord, NoDirectoryIsTheRootAndNoIdentityIsNone) {
   record.strings[0] = record.strings[1] = "";
   const std::vector<std::byte> bytes = record.bytes();
   auto plan = std::make_unique<StartPlan>();
-  ASSERT_TRUE(read_start_record(bytes.data(), bytes.size(), *plan));
+  ASSERT_EQ(read_start_record(bytes.data(), bytes.size(), *plan), 0);
   EXPECT_STREQ(plan->directory, "/");
   EXPECT_STREQ(plan->identity, "");
 }

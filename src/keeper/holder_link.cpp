@@ -13,6 +13,7 @@
 #include <cstring>
 
 #include "base/check.hpp"
+#include "keeper/start_record.hpp"
 #include "os/process_identity.hpp"
 
 namespace vmline::keeper {
@@ -161,7 +162,7 @@ void HolderLink::handle(os::Packet packet) {
       arm();
       if (request.started) {
         if (!packet.descriptor) {
-          request.started(std::unexpected(Error::system("start", static_cast<int>(message.b))));
+          request.started(std::unexpected(start_failure(request.descriptor.get(), message.a, static_cast<int>(message.b))));
         } else {
           watched_[request.message.name] = Watched{static_cast<pid_t>(message.a), packet.descriptor.get()};
           request.started(HeldProcess{static_cast<pid_t>(message.a), std::move(packet.descriptor), false, -1});

@@ -18,7 +18,8 @@ TYPES = dict(hold=1, drop=2, start=3, watch=4, ping=5, pump=6, release_pump=7, s
 NAMES = {number: name for name, number in TYPES.items()}
 PLAIN, LISTENER, CLIENT = 0, 1, 2
 PATH, HELD, PTY_SLAVE, NULL = 0, 1, 2, 3  # sources of a started process's descriptors
-STEP = dict(record=1, child=2, descriptor=3, directory=4, identity=5, exec=6)
+AS_USER, AS_GROUP = 2, 4  # flags of a start record
+STEP = dict(record=1, child=2, cgroup=3, netns=4, descriptor=5, identity=6, user=7, directory=8, exec=9)
 
 # Of the bare _socket, since half of a stub's life would go into importing socket.
 STUB = """
@@ -188,14 +189,16 @@ class Holder:
         self.lend.close()
 
 
-def start_record(argv, env=(), actions=(), directory="", identity="", flags=0, **changed):
+def start_record(argv, env=(), actions=(), directory="", identity="", netns="", cgroup="", uid=None, gid=None, flags=0, **changed):
     """The bytes of a start record. An action is (source, target, flags, string)."""
-    strings = [directory, identity, *argv, *env, *[action[3] for action in actions]]
+    flags |= (AS_USER if uid is not None else 0) | (AS_GROUP if gid is not None else 0)
+    strings = [directory, identity, netns, cgroup, *argv, *env, *[action[3] for action in actions]]
     tail = b"".join(s.encode() + b"\0" for s in strings)
     body = b"".join(struct.pack("<IiiI", source, target, opened, 0) for source, target, opened, _ in actions) + tail
-    fields = dict(magic=0x54534d56, version=1, size=32 + len(body), flags=flags, argc=len(argv), envc=len(env), actions=len(actions), reserved=0)
+    fields = dict(magic=0x54534d56, version=2, size=40 + len(body), flags=flags, argc=len(argv), envc=len(env), actions=len(actions),
+                  uid=uid or 0, gid=gid or 0, reserved=0)
     fields.update(changed)
-    return struct.pack("<8I", *fields.values()) + body
+    return struct.pack("<10I", *fields.values()) + body
 
 
 def memfd(data, seals=fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW):
