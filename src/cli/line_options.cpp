@@ -46,12 +46,18 @@ void add_send(CommandLine& table) {
   CLI::App& command = table.command(line_group, "send", "Type text and Enter into a VM's line; without text, stdin as it is",
                                     "Examples:\n"
                                     "  vmline send web1 systemctl restart nginx\n"
+                                    "  vmline send web1 --sysrq s                 sync the guest's disks\n"
                                     "  printf '\\003' | vmline send web1          Ctrl-C");
   auto options = std::make_shared<SendOptions>();
   command.add_option(line_argument, options->line, "The VM, and which of its lines (the first)")->required()->type_name("");
   command.add_option("TEXT", options->words, "What to type; its words are joined by blanks")->type_name("")->expected(0, -1);
   command.add_flag_callback("--no-enter", [options] { options->enter = false; }, "Type no Enter (carriage return) after TEXT");
   command.add_flag("--take", options->take, "Take the typing over from whoever has it");
+  auto* brk = command.add_flag("--break", options->send_break, "Send a break condition, and nothing else")->excludes("TEXT");
+  command.add_option("--sysrq", options->sysrq, "Send a break and then this key: the kernel's magic SysRq")
+      ->type_name("KEY")
+      ->excludes("TEXT")
+      ->excludes(brk);
   add_duration(command, "--timeout", [options](auto time) { options->timeout = time; }, "How long the guest may take to read it (60s)");
   table.takes_words_behind_dashes(command);
   table.on(command, [options, &table](const Context& context) {

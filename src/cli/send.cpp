@@ -31,6 +31,13 @@ Result<int> send(const Context& context, const SendOptions& options) {
   if (!found.running())
     return fail(fmt::format("{} is {}; nobody is there to type to", name.vm, text_field(found.vm, "state")), ErrorKind::conflict);
   std::string line = line_of(name, found.vm);
+  if (options.send_break || !options.sysrq.empty()) {
+    if (options.sysrq.size() > 1) return fail(fmt::format("--sysrq '{}': one key is wanted", options.sysrq), ErrorKind::usage);
+    auto sent = context.finder.client(name.vm).put(fmt::format("/v1/lines/{}/break", line), {}, typing_limit);
+    if (!sent) return std::unexpected(sent.error().because(fmt::format("break on {}/{}", name.vm, line)));
+    if (!options.sysrq.empty()) TRY(type(context, name, line, options.sysrq, options));
+    return 0;
+  }
   if (!options.words.empty()) {
     TRY(type(context, name, line, fmt::format("{}{}", fmt::join(options.words, " "), options.enter ? "\r" : ""), options));
     return 0;

@@ -34,8 +34,8 @@ void tell_ended(const std::string& name, const json::object& answer, Format form
                     static_cast<double>(took) / 1000));
 }
 
-Result<int> begin_anew(const Context& context, const VmOptions& options, const char* command,
-                       std::optional<std::chrono::milliseconds> timeout) {
+Result<json::object> command(const Context& context, const VmOptions& options, const std::string& target,
+                             std::optional<std::chrono::milliseconds> timeout) {
   TRY(context.finder.check_exists(options.name));
   TRY_ASSIGN(os::CommandLock lock, context.finder.lock(options.name));
   TRY_ASSIGN(FoundVm found, context.finder.find(options.name, &lock));
@@ -43,15 +43,20 @@ Result<int> begin_anew(const Context& context, const VmOptions& options, const c
     return fail(fmt::format("{} is {}; start it with `vmline start {}`", options.name, text_field(found.vm, "state"), options.name),
                 ErrorKind::conflict);
   }
-  auto answer = context.finder.client(options.name).put(fmt::format("/v1/vm/{}", command), body_of(timeout), limit_of(timeout));
+  auto answer = context.finder.client(options.name).put(target, body_of(timeout), limit_of(timeout));
   if (!answer) {
     // Not asked again by itself: it may have been done.
     if (is_lost_connection(answer.error()))
-      return fail(fmt::format("{}: the keeper ended before it had told how the {} went", options.name, command));
+      return fail(fmt::format("{}: the keeper ended before it had told how {} went", options.name, target));
     return std::unexpected(answer.error());
   }
   if (!answer->is_object()) return fail("the keeper's answer is no object");
-  const json::object& result = answer->get_object();
+  return std::move(answer->get_object());
+}
+
+Result<int> begin_anew(const Context& context, const VmOptions& options, const char* verb,
+                       std::optional<std::chrono::milliseconds> timeout) {
+  TRY_ASSIGN(json::object result, command(context, options, fmt::format("/v1/vm/{}", verb), timeout));
   if (options.format == Format::json) {
     print_json(result);
   } else {
@@ -103,5 +108,19 @@ Result<int> kill(const Context& context, const VmOptions& options) {
 Result<int> reboot(const Context& context, const StopOptions& options) { return begin_anew(context, options, "reboot", options.timeout); }
 
 Result<int> reset(const Context& context, const VmOptions& options) { return begin_anew(context, options, "reset", {}); }
+
+Result<int> pause(const Context& context, const VmOptions& options, bool pause) {
+  TRY_ASSIGN(json::object result, command(context, options, pause ? "/v1/vm/pause" : "/v1/vm/resume", {}));
+  if (options.format == Format::json)
+    print_json(result);
+  else
+    print(fmt::format("{} is {}{}\n", options.name, text_field(result, "state"), flag_field(result, "already") ? " already" : ""));
+  return 0;
+}
+
+Result<int> nmi(const Context& context, const VmOptions& options) {
+  TRY(command(context, options, "/v1/vm/nmi", {}));
+  return 0;
+}
 
 }  // namespace vmline::cli

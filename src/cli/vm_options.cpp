@@ -42,6 +42,18 @@ void add_vm_commands(CommandLine& table) {
   auto reset_options = of_vm<VmOptions>(reset_command);
   table.on(reset_command, [reset_options](const Context& context) { return reset(context, *reset_options); });
 
+  CLI::App& pause_command = table.command(run_group, "pause", "Stop a VM's CPUs; resume lets them go on", "");
+  auto pause_options = of_vm<VmOptions>(pause_command);
+  table.on(pause_command, [pause_options](const Context& context) { return pause(context, *pause_options, true); });
+
+  CLI::App& resume_command = table.command(run_group, "resume", "Let a paused VM go on", "");
+  auto resume_options = of_vm<VmOptions>(resume_command);
+  table.on(resume_command, [resume_options](const Context& context) { return pause(context, *resume_options, false); });
+
+  CLI::App& nmi_command = table.command(run_group, "nmi", "Send a guest a non-maskable interrupt: one set up for it panics, and dumps", "");
+  auto nmi_options = of_vm<VmOptions>(nmi_command);
+  table.on(nmi_command, [nmi_options](const Context& context) { return nmi(context, *nmi_options); });
+
   CLI::App& remove_command =
       table.command(run_group, "rm", "Remove a stopped VM: its spec and its history", "A log outside vmline's own folders (--log) stays.");
   auto remove_options = of_vm<RemoveOptions>(remove_command);

@@ -98,6 +98,12 @@ asio::awaitable<Answer> run_command(std::shared_ptr<ControlContext> context, con
   if (!no_query) co_return problem_answer(no_query.error());
   auto arguments = read_arguments(request.match.entry->route, request.body);
   if (!arguments) co_return problem_answer(arguments.error());
+  if (!request.match.line.empty()) {
+    // No VM is told of a line that it does not have.
+    auto line = context->vm.line(request.match.line);
+    if (!line) co_return problem_answer(line.error());
+    (*arguments)["line"] = request.match.line;
+  }
   if (context->commands >= limits::api_commands) {
     co_return problem_answer(503, fmt::format("{} commands are under way already: wait for them", context->commands));
   }

@@ -17,11 +17,15 @@ constexpr RouteEntry table[] = {
     {Route::kill, "PUT", "/v1/vm/kill", "kill", Speaks::http},
     {Route::reboot, "PUT", "/v1/vm/reboot", "reboot", Speaks::http},
     {Route::reset, "PUT", "/v1/vm/reset", "reset", Speaks::http},
+    {Route::pause, "PUT", "/v1/vm/pause", "pause", Speaks::http},
+    {Route::resume, "PUT", "/v1/vm/resume", "resume", Speaks::http},
+    {Route::nmi, "PUT", "/v1/vm/nmi", "nmi", Speaks::http},
     {Route::events, "GET", "/v1/events", "", Speaks::http},
     {Route::events_stream, "GET", "/v1/events/stream", "", Speaks::websocket},
     {Route::line, "GET", "/v1/lines/{line}", "", Speaks::http},
     {Route::boots, "GET", "/v1/lines/{line}/boots", "", Speaks::http},
     {Route::input, "POST", "/v1/lines/{line}/input", "", Speaks::http},
+    {Route::send_break, "PUT", "/v1/lines/{line}/break", "break", Speaks::http},
     {Route::line_stream, "GET", "/v1/lines/{line}/stream", "", Speaks::websocket},
 };
 

@@ -10,7 +10,24 @@
 
 namespace vmline::keeper {
 
-enum class Route { vm, spec, stop, kill, reboot, reset, events, events_stream, line, boots, input, line_stream };
+enum class Route {
+  vm,
+  spec,
+  stop,
+  kill,
+  reboot,
+  reset,
+  pause,
+  resume,
+  nmi,
+  events,
+  events_stream,
+  line,
+  boots,
+  input,
+  send_break,
+  line_stream
+};
 enum class Speaks { http, websocket };
 
 struct RouteEntry {

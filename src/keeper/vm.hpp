@@ -110,6 +110,8 @@ class Vm : public VmService {
   asio::awaitable<Result<json::object>> stop(json::object arguments, bool kill);
   asio::awaitable<Result<json::object>> reboot(std::optional<std::chrono::milliseconds> limit);
   asio::awaitable<Result<json::object>> reset();
+  asio::awaitable<Result<json::object>> hold_still(bool pause);
+  asio::awaitable<Result<json::object>> interrupt(std::string kind, json::object arguments);
   asio::awaitable<json::array> walk(std::vector<vmm::StopStep> steps, std::string& ended_by);
   asio::awaitable<void> monitor_gone();
   asio::awaitable<Result<>> act(vmm::StopStep::Action action);

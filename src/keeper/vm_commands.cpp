@@ -46,6 +46,10 @@ asio::awaitable<Result<json::object>> Vm::command(std::string name, json::object
     result = co_await reboot(*limit);
   else if (name == "reset")
     result = co_await reset();
+  else if (name == "pause" || name == "resume")
+    result = co_await hold_still(name == "pause");
+  else if (name == "nmi" || name == "break")
+    result = co_await interrupt(name, std::move(arguments));
   busy_.clear();
   co_return result;
 }
@@ -116,6 +120,35 @@ asio::awaitable<Result<json::object>> Vm::stop(json::object arguments, bool kill
   co_await changed_.wait_for(120s, [this] { return finished_; });
   if (ended_by.empty()) ended_by = "itself";
   co_return json::object{{"state", state_.state}, {"reason", state_.reason}, {"ended_by", ended_by}, {"steps", walked}, {"already", false}};
+}
+
+asio::awaitable<Result<json::object>> Vm::hold_still(bool pause) {
+  if (!monitor_ || !monitor_is_up_) co_return fail(parts_.name + " is not running", ErrorKind::conflict);
+  bool paused = state_.state == "paused";
+  if (paused == pause) co_return json::object{{"state", state_.state}, {"already", true}};
+  // (By a variable: see act.)
+  asio::awaitable<Result<>> asked = pause ? monitor_->pause() : monitor_->resume();
+  auto done = co_await std::move(asked);
+  if (!done) co_return std::unexpected(done.error());
+  // Where the monitor tells by an event, it has been heard or will be: the same again changes nothing.
+  if (pause && (state_.state == "running" || state_.state == "ready")) set_state("paused", "");
+  if (!pause && state_.state == "paused") {
+    set_state("running", "");
+    guest_is_ready();
+  }
+  co_return json::object{{"state", state_.state}, {"already", false}};
+}
+
+asio::awaitable<Result<json::object>> Vm::interrupt(std::string kind, json::object arguments) {
+  if (!monitor_ || !monitor_is_up_) co_return fail(parts_.name + " is not running", ErrorKind::conflict);
+  asio::awaitable<Result<>> asked;
+  if (kind == "nmi")
+    asked = monitor_->nmi();
+  else
+    asked = monitor_->send_break(std::string(arguments.at("line").as_string()));
+  auto done = co_await std::move(asked);
+  if (!done) co_return std::unexpected(done.error());
+  co_return json::object{{"sent", kind}};
 }
 
 asio::awaitable<Result<json::object>> Vm::reset() {

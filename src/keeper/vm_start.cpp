@@ -16,6 +16,7 @@
 #include "os/tap.hpp"
 #include "os/unix_socket.hpp"
 #include "vmm/host.hpp"
+#include "vmm/seed.hpp"
 #include "wire/api/spec_json.hpp"
 
 namespace vmline::keeper {
@@ -253,6 +254,10 @@ asio::awaitable<Result<>> Vm::begin() {
   // The copy that later keepers read lies on the tmpfs: no disk is waited for to take a line up again.
   if (auto copied = os::write_file(parts_.memory_dir + "/spec.json", boost::json::serialize(api::to_json(spec_))); !copied)
     co_return copied;
+  if (spec_.cloud_init) {
+    auto seeded = vmm::write_seed(endpoints_.seed, *spec_.cloud_init, spec_.machine_id, spec_.name);
+    if (!seeded) co_return seeded;
+  }
   auto plan = vmm::make_plan(spec_, endpoints_, process_environment());
   if (!plan) co_return std::unexpected(plan.error());
   plan_ = std::move(*plan);
