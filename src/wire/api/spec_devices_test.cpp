@@ -112,6 +112,8 @@ TEST(SpecDevices, ARuleHasALiteralOrAnExpression) {
   EXPECT_EQ(refused(R"("matches":[{"name":"a","literal":""}])"), R"(/matches/0/literal: "" is not text of 1 to 256 bytes)");
   EXPECT_EQ(refused(R"("matches":[{"name":"a","literal":")" + std::string(257, 'x') + R"("}])"),
             "/matches/0/literal: text of 257 bytes is not text of 1 to 256 bytes");
+  EXPECT_EQ(refused(R"("matches":[{"name":"panic","literal":"x"}])"),
+            R"(/matches/0/name: "panic" is a rule of vmline's own: choose another)");
   std::string many = "\"matches\":[";
   for (int i = 0; i < 33; ++i) many += fmt::format(R"({}{{"name":"r{}","literal":"x"}})", i ? "," : "", i);
   EXPECT_EQ(refused(many + "]"), "/matches: an array of 33 is not an array of at most 32");

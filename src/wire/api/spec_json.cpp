@@ -110,10 +110,8 @@ void absolute(std::string& path, std::string_view folder) {
   path = std::string(folder) + (folder.ends_with('/') ? "" : "/") + path;
 }
 
-Result<Spec> read_whole(const json::value& document) {
-  JsonErrors errors;
+void read_all_fields(const json::value& document, Spec& spec, JsonErrors& errors) {
   ObjectReader in(document, "", errors);
-  Spec spec;
   std::string schema;
   in.text("schema", schema, limits::path);
   if (schema != spec_schema) in.refuse("schema", std::string("is not \"") + spec_schema + "\", which must be there");
@@ -126,6 +124,12 @@ Result<Spec> read_whole(const json::value& document) {
   in.texts("command", spec.command, limits::command_args, limits::argument);
   read_fields(in, spec);
   in.finish();
+}
+
+Result<Spec> read_whole(const json::value& document) {
+  JsonErrors errors;
+  Spec spec;
+  read_all_fields(document, spec, errors);
   if (!errors.any()) check_driver(document, spec, errors);
   if (!errors.any()) check_together(document, "", spec, errors);
   TRY(errors.result());
@@ -170,6 +174,12 @@ void read_fields(ObjectReader& in, Spec& spec) {
 Result<Spec> parse_spec(std::string_view text) {
   TRY_ASSIGN(const json::value document, parse_json(text, limits::spec_file));
   return read_whole(document);
+}
+
+Result<> read_spec_onto(const json::value& document, Spec& spec) {
+  JsonErrors errors;
+  read_all_fields(document, spec, errors);
+  return errors.result();
 }
 
 json::object to_json(const Spec& spec) {

@@ -3,6 +3,7 @@
 // reads back as the same. docs/spec.md lists the fields.
 #pragma once
 #include <boost/json/object.hpp>
+#include <boost/json/value.hpp>
 #include <string_view>
 
 #include "base/error.hpp"
@@ -20,6 +21,8 @@ class ObjectReader;
 [[nodiscard]] Result<> check_spec(const Spec& spec);
 /// The same, and as it will read back once stored: MAC addresses and UUIDs in lower case.
 [[nodiscard]] Result<Spec> checked_spec(const Spec& spec);
+/// A spec's JSON over one that is there, as read_fields does it; what fields say of each other is not looked at yet.
+[[nodiscard]] Result<> read_spec_onto(const boost::json::value& document, Spec& spec);
 /// All fields but schema, name, machine_id and command, which are one VM's own. What is not there stays as it was in `spec`; what is there
 /// replaces it, whole arrays too, but for stop, ready and cloud_init, whose fields do so one by one.
 void read_fields(ObjectReader& in, Spec& spec);

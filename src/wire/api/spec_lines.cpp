@@ -2,6 +2,9 @@
 // Lines of a spec; see spec_lines.hpp. Reading and writing stand in the same order.
 #include "wire/api/spec_lines.hpp"
 
+#include <algorithm>
+#include <array>
+
 #include "base/limits.hpp"
 #include "wire/api/size.hpp"
 #include "wire/api/spec_json.hpp"
@@ -14,11 +17,15 @@ constexpr std::string_view line_name_rule =
     "is not a line's name: 1 to 16 of A-Z a-z 0-9 . _ -, beginning with a letter or digit, and none of api, control, events, holder, "
     "keeper, monitor, qmp, state";
 
+// What events call what is looked for on every line.
+constexpr std::array<std::string_view, 4> built_in_rules = {"ready", "panic", "emergency", "login"};
+
 void read_match(ObjectReader& in, MatchRule& rule) {
   in.text("name", rule.name, limits::path);
   if (!is_name(rule.name, limits::match_name)) {
     in.refuse("name", "is not a rule's name: 1 to 32 of A-Z a-z 0-9 . _ -, beginning with a letter or digit");
   }
+  if (std::ranges::find(built_in_rules, rule.name) != built_in_rules.end()) in.refuse("name", "is a rule of vmline's own: choose another");
   in.text("literal", rule.literal, limits::match_text, 1);
   in.text("regex", rule.regex, limits::match_text, 1);
   if (in.has("literal") && in.has("regex")) in.refuse("regex", "is given beside literal: a rule has one of the two");
