@@ -47,6 +47,8 @@ struct SendOptions {
   std::vector<std::string> words;
   bool enter = true;
   bool take = false;
+  bool send_break = false;
+  std::string sysrq;  ///< one key, typed right behind a break
   std::optional<std::chrono::milliseconds> timeout;
 };
 struct LogsOptions {
@@ -70,11 +72,15 @@ struct EventsOptions {
 };
 
 Result<int> run(const Context& context, const api::Spec& spec, const LaunchOptions& options);
+/// Prints what `run` would do, and does nothing of it.
+Result<int> dry_run(const Context& context, const api::Spec& spec, Format format);
 Result<int> start(const Context& context, const VmOptions& options, bool foreground);
 Result<int> stop(const Context& context, const StopOptions& options);
 Result<int> kill(const Context& context, const VmOptions& options);
 Result<int> reboot(const Context& context, const StopOptions& options);
 Result<int> reset(const Context& context, const VmOptions& options);
+Result<int> pause(const Context& context, const VmOptions& options, bool pause);
+Result<int> nmi(const Context& context, const VmOptions& options);
 Result<int> remove(const Context& context, const RemoveOptions& options);
 Result<int> list(const Context& context, const ListOptions& options);
 Result<int> inspect(const Context& context, const VmOptions& options);

@@ -8,13 +8,17 @@
 #include <algorithm>
 #include <boost/json/serialize.hpp>
 #include <csignal>
+#include <filesystem>
 
 #include "base/limits.hpp"
 #include "cli/fields.hpp"
 #include "cli/holder_start.hpp"
+#include "cli/machine_id.hpp"
 #include "os/files.hpp"
 #include "os/process_identity.hpp"
+#include "os/tap.hpp"
 #include "os/unix_socket.hpp"
+#include "wire/api/json_reader.hpp"
 #include "wire/api/spec_json.hpp"
 
 namespace vmline::cli {
@@ -27,6 +31,16 @@ Result<> check_paths(const os::Places& places, const api::Spec& spec) {
   TRY(os::check_socket_path(places.control_socket(spec.name)));
   for (const api::LineSpec& line : spec.lines) TRY(os::check_socket_path(places.run_dir(spec.name) + "/" + line.name + ".sock"));
   return {};
+}
+
+/// To a VM that was stored by a version without machine ids. A spec that cannot be read is its keeper's to complain of.
+Result<> give_machine_id(const std::string& spec_path) {
+  auto stored = os::read_file(spec_path, limits::spec_file);
+  if (!stored) return {};
+  auto spec = api::parse_spec(*stored);
+  if (!spec || !spec->machine_id.empty()) return {};
+  TRY(keep_machine_id(*spec, ""));
+  return spec->machine_id.empty() ? Result<>{} : os::write_file(spec_path, json::serialize(api::to_json(*spec)) + "\n");
 }
 
 std::optional<Offset> first_head(const json::object& vm) {
@@ -45,6 +59,18 @@ void end_orphan(const std::string& identity_path) {
   if (!process) return;
   os::signal_process(process->get(), SIGKILL);
   (void)os::ends_within(process->get(), std::chrono::seconds(5));
+}
+
+/// Those that its keeper had noted as its own.
+void remove_taps(const os::Places& places, std::string_view name) {
+  auto memory = places.memory_dir(name);
+  auto text = memory ? os::read_file(*memory + "/state.json", limits::api_answer) : Result<std::string>(fail(""));
+  if (!text) return;
+  auto state = api::parse_json(*text, limits::api_answer);
+  if (!state || !state->is_object()) return;
+  for (const json::object& tap : objects_field(state->get_object(), "taps")) {
+    (void)os::remove_tap(text_field(tap, "name"), text_field(tap, "netns"), os::tap_alias(places.root(), name));
+  }
 }
 
 Result<json::object> start(const Finder& finder, std::string_view name, const os::CommandLock& lock, const std::stop_token& stop) {
@@ -70,7 +96,12 @@ Result<json::object> start(const Finder& finder, std::string_view name, const os
 }  // namespace
 
 Result<> clear_run(const os::Places& places, std::string_view name) {
-  end_orphan(places.run_dir(name) + "/monitor.pid");
+  // The monitor's and its sidecars'.
+  std::error_code none;
+  for (const auto& file : std::filesystem::directory_iterator(places.run_dir(name), none)) {
+    if (file.path().extension() == ".pid") end_orphan(file.path());
+  }
+  remove_taps(places, name);
   TRY(places.remove_memory_dir(name));
   return os::remove_tree(places.run_dir(name));
 }
@@ -83,8 +114,8 @@ Result<std::string> free_name(const os::Places& places) {
   }
 }
 
-Result<Launched> launch(const Finder& finder, const api::Spec& spec, const std::stop_token& stop) {
-  TRY(api::check_spec(spec));
+Result<Launched> launch(const Finder& finder, const api::Spec& given, const std::stop_token& stop) {
+  TRY_ASSIGN(api::Spec spec, api::checked_spec(given));
   const os::Places& places = finder.places();
   TRY(check_paths(places, spec));
   TRY_ASSIGN(os::CommandLock lock, finder.lock_new(spec.name));
@@ -103,6 +134,7 @@ Result<Launched> launch(const Finder& finder, const api::Spec& spec, const std::
     auto stored = os::read_file(spec_path, limits::spec_file);
     if (stored) spec_before = *std::move(stored);
   }
+  TRY(keep_machine_id(spec, spec_before.value_or("")));
   auto attempt = [&]() -> Result<> {
     TRY(os::make_folders(folder, 0700));
     TRY(os::write_file(spec_path, json::serialize(api::to_json(spec)) + "\n"));
@@ -128,6 +160,7 @@ Result<Launched> launch_again(const Finder& finder, std::string_view name, const
   if (!exists(finder.places().vm_dir(name) + "/spec.json")) {
     return fail(fmt::format("{} has no stored spec in {}; use `vmline run {}`", name, finder.places().vm_dir(name), name));
   }
+  TRY(give_machine_id(finder.places().vm_dir(name) + "/spec.json"));
   Launched launched{{}, first_head(found.vm)};
   TRY_ASSIGN(launched.vm, start(finder, name, lock, stop));
   return launched;
