@@ -16,10 +16,14 @@ enum class LineDevice {
 };
 [[nodiscard]] LineDevice device_of(std::string_view line_name);
 
-/// The spec's, else console=ttyS0, and with a disk root=/dev/vda1 rw.
+/// Why nobody can type on that line, whatever the monitor; empty: nothing speaks against it.
+[[nodiscard]] std::string no_input_of(const api::Spec& spec, std::string_view line_name);
+
+/// The spec's, else console=ttyS0, and with a root disk root=/dev/vda1 rw ds=nocloud: cloud-init looks for a seed, and for no cloud.
 [[nodiscard]] std::string command_line_of(const api::Spec& spec);
 
-/// An error where nothing could boot, or a part of the spec would be ignored: an initramfs without a kernel, two lines on the debug port.
+/// An error where nothing could boot, or a part of the spec would be ignored: an initramfs without a kernel, two lines on the debug port,
+/// two seeds.
 [[nodiscard]] Result<> check_guest(const api::Spec& spec);
 
 }  // namespace vmline::vmm

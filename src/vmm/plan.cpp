@@ -21,6 +21,7 @@ Endpoints endpoints_of(const api::Spec& spec, const std::string& run_dir, const 
     out.api_socket = run_dir + "/api.sock";
   }
   out.monitor_log = monitor_log;
+  out.seed = spec.cloud_init ? monitor_log.substr(0, monitor_log.rfind('/') + 1) + "seed.iso" : spec.seed;
   return out;
 }
 
