@@ -13,78 +13,13 @@
 
 #include "base/limits.hpp"
 #include "base/unique_fd.hpp"
+#include "vmm/disk_file.hpp"
+#include "vmm/process_place.hpp"
+#include "vmm/program.hpp"
+#include "vmm/virtiofsd.hpp"
 
 namespace vmline::vmm {
 namespace {
-
-struct Program {
-  const char* name;
-  const char* variable;  ///< of the environment, null: none
-};
-
-std::optional<Program> program_of(const api::Spec& spec) {
-  switch (spec.driver) {
-    case api::DriverKind::qemu: return Program{"qemu-system-x86_64", "VMLINE_QEMU"};
-    case api::DriverKind::cloud_hypervisor: return Program{"cloud-hypervisor", "VMLINE_CLOUD_HYPERVISOR"};
-    case api::DriverKind::firecracker: return Program{"firecracker", "VMLINE_FIRECRACKER"};
-    case api::DriverKind::exec: return Program{spec.command.at(0).c_str(), nullptr};
-    case api::DriverKind::none: break;
-  }
-  return std::nullopt;
-}
-
-std::string_view value_of(const std::vector<std::string>& environment, std::string_view name) {
-  for (std::string_view entry : environment) {
-    if (entry.size() > name.size() && entry.starts_with(name) && entry[name.size()] == '=') return entry.substr(name.size() + 1);
-  }
-  return {};
-}
-
-/// 0, or the errno that says why this is no program.
-int why_not_executable(const std::string& path) {
-  struct stat st{};
-  if (::stat(path.c_str(), &st) != 0) return errno;
-  if (!S_ISREG(st.st_mode)) return EACCES;
-  return ::access(path.c_str(), X_OK) == 0 ? 0 : errno;
-}
-
-Result<std::string> given_program(const std::string& path, std::string_view where) {
-  if (int error = why_not_executable(path)) return std::unexpected(Error::system(fmt::format("program {} ({})", path, where), error));
-  return path;
-}
-
-Result<std::string> find_in_path(std::string_view name, const std::vector<std::string>& environment) {
-  std::string looked;
-  std::string folders = std::string(value_of(environment, "PATH")) + ":/usr/bin:/usr/local/bin";
-  for (std::size_t at = 0; at <= folders.size();) {
-    std::size_t end = std::min(folders.find(':', at), folders.size());
-    std::string folder = folders.substr(at, end - at);
-    at = end + 1;
-    // An empty or relative part of PATH means the current folder: not a place to take a monitor from.
-    if (!folder.starts_with('/')) continue;
-    std::string path = folder + "/" + std::string(name);
-    if (why_not_executable(path) == 0) return path;
-    if ((":" + looked + ":").find(":" + folder + ":") == std::string::npos) looked += (looked.empty() ? "" : ":") + folder;
-  }
-  return fail(fmt::format("no program {} in {}", name, looked));
-}
-
-Result<std::string> find_program(const api::Spec& spec, const std::vector<std::string>& environment) {
-  auto program = program_of(spec);
-  if (!program) return std::string();
-  if (spec.driver != api::DriverKind::exec && !spec.binary.empty()) {
-    if (spec.binary.find('/') != std::string::npos) return given_program(spec.binary, "from the spec");
-    return find_in_path(spec.binary, environment);
-  }
-  if (program->variable) {
-    std::string_view given = value_of(environment, program->variable);
-    if (!given.empty()) return given_program(std::string(given), program->variable);
-  }
-  if (std::strchr(program->name, '/')) return given_program(program->name, "the command");
-  auto found = find_in_path(program->name, environment);
-  if (found || !program->variable) return found;
-  return fail(found.error().sentence() + fmt::format("; install it, or name it with --binary or {}", program->variable));
-}
 
 void probe_kvm(Host& host) {
   UniqueFd kvm(::open("/dev/kvm", O_RDWR | O_CLOEXEC));
@@ -107,6 +42,21 @@ Result<> check_readable(std::string_view what, const std::string& path, int mode
   return {};
 }
 
+Result<> check_folder(std::string_view what, const std::string& path) {
+  if (path.empty()) return {};
+  struct stat st{};
+  if (::stat(path.c_str(), &st) != 0) return fail_errno(fmt::format("{} {}", what, path));
+  if (!S_ISDIR(st.st_mode)) return std::unexpected(Error::system(fmt::format("{} {}", what, path), ENOTDIR));
+  return {};
+}
+
+Result<> check_disks(const api::Spec& spec) {
+  if (spec.root_disk) TRY(check_disk_file("root disk", *spec.root_disk));
+  if (!spec.seed.empty()) TRY(check_disk_file("seed", {spec.seed, "raw", true}));
+  for (const api::Disk& disk : spec.disks) TRY(check_disk_file("disk", disk));
+  return {};
+}
+
 Result<> check_socket(const std::string& path) {
   if (path.size() <= limits::socket_path) return {};
   return fail(fmt::format("socket {}: the path has {} bytes, and a socket's has at most {}: choose a shorter root or name", path,
@@ -118,8 +68,16 @@ Result<> check_socket(const std::string& path) {
 
 Result<Host> probe_host(const api::Spec& spec, std::vector<std::string> environment) {
   Host host;
-  TRY_ASSIGN(host.binary, find_program(spec, environment));
+  TRY_ASSIGN(FoundProgram monitor, find_monitor(spec, environment));
+  host.binary = std::move(monitor.path);
+  host.version = std::move(monitor.version);
+  host.warnings = std::move(monitor.warnings);
+  if (!spec.shares.empty()) {
+    TRY_ASSIGN(host.virtiofsd, find_virtiofsd(spec, environment));
+  }
   host.environment = std::move(environment);
+  host.root = ::geteuid() == 0;
+  if (!spec.networks.empty()) host.vhost_net = static_cast<bool>(UniqueFd(::open("/dev/vhost-net", O_RDWR | O_CLOEXEC)));
   probe_kvm(host);
   return host;
 }
@@ -128,13 +86,13 @@ Result<> check_files(const api::Spec& spec, const Endpoints& endpoints) {
   TRY(check_readable("kernel", spec.kernel, R_OK));
   TRY(check_readable("initramfs", spec.initramfs, R_OK));
   TRY(check_readable("firmware", spec.firmware, R_OK));
-  for (const api::Disk& disk : spec.disks) TRY(check_readable("disk", disk.path, disk.readonly ? R_OK : R_OK | W_OK));
-  if (!spec.directory.empty()) {
-    struct stat st{};
-    if (::stat(spec.directory.c_str(), &st) != 0) return fail_errno("directory " + spec.directory);
-    if (!S_ISDIR(st.st_mode)) return std::unexpected(Error::system("directory " + spec.directory, ENOTDIR));
-  }
+  TRY(check_disks(spec));
+  for (const api::Share& share : spec.shares) TRY(check_folder("share", share.path));
+  TRY(check_folder("directory", spec.directory));
+  TRY(check_folder("cgroup", cgroup_path(spec.cgroup)));
+  TRY(check_readable("network namespace", netns_path(spec.netns), R_OK));
   TRY(check_socket(endpoints.api_socket));
+  for (const ShareDevice& share : share_devices(spec, endpoints)) TRY(check_socket(share.socket));
   for (const LineEndpoint& line : endpoints.lines) {
     TRY(check_socket(endpoints.run_dir + "/" + line.name + ".sock"));
     if (line.upstream != api::UpstreamKind::carried) TRY(check_socket(line.socket_path));
@@ -145,7 +103,9 @@ Result<> check_files(const api::Spec& spec, const Endpoints& endpoints) {
 Result<Plan> make_plan(const api::Spec& spec, const Endpoints& endpoints, std::vector<std::string> environment) {
   TRY_ASSIGN(const Host host, probe_host(spec, std::move(environment)));
   TRY(check_files(spec, endpoints));
-  return make_driver(spec.driver)->plan(spec, endpoints, host);
+  TRY_ASSIGN(Plan plan, make_driver(spec.driver)->plan(spec, endpoints, host));
+  plan.warnings.insert(plan.warnings.begin(), host.warnings.begin(), host.warnings.end());
+  return plan;
 }
 
 }  // namespace vmline::vmm

@@ -9,11 +9,12 @@
 
 namespace vmline::vmm {
 
-/// Looks for the monitor (spec.binary, VMLINE_CLOUD_HYPERVISOR, VMLINE_QEMU or VMLINE_FIRECRACKER, PATH, /usr/bin, /usr/local/bin) and for
-/// KVM. `environment`: NAME=VALUE entries, the processes' too. An error says where was looked.
+/// Looks for the programs (program.hpp), for KVM and vhost-net. `environment`: NAME=VALUE entries, the processes' too. An error says where
+/// was looked.
 [[nodiscard]] Result<Host> probe_host(const api::Spec& spec, std::vector<std::string> environment);
 
-/// Before anything is made: files there and readable ("kernel /x: No such file or directory"), socket paths that fit.
+/// Before anything is made: files there and readable ("kernel /x: No such file or directory"), disks what they are said to be, socket paths
+/// that fit.
 [[nodiscard]] Result<> check_files(const api::Spec& spec, const Endpoints& endpoints);
 
 /// probe_host, check_files and the driver's plan, in one.
