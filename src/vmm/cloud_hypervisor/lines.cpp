@@ -8,7 +8,7 @@
 
 namespace vmline::vmm::cloud_hypervisor {
 
-Result<std::vector<LineMode>> choose_modes(const Endpoints& endpoints) {
+Result<std::vector<LineMode>> choose_modes(const api::Spec& spec, const Endpoints& endpoints) {
   std::vector<LineMode> modes;
   std::array<const std::string*, 3> taken{};
   bool stdin_taken = false;
@@ -31,7 +31,7 @@ Result<std::vector<LineMode>> choose_modes(const Endpoints& endpoints) {
       }
       mode.mode = LineMode::Mode::socket;
       mode.path = line.socket_path;
-    } else if (!stdin_taken && mode.device != LineDevice::debug) {
+    } else if (!stdin_taken && no_input_of(spec, line.name).empty()) {
       mode.mode = LineMode::Mode::tty;
       stdin_taken = true;
     }

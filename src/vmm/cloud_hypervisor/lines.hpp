@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which mode each of Cloud Hypervisor's line devices gets. It has one UART, one virtio console and one debug port, and one stdin: the first
-// carried line that can be typed on is Tty on stdin and stdout; the other carried ones write to their FIFO as to a file.
+// carried line that is to be typed on is Tty on stdin and stdout; the other carried ones write to their FIFO as to a file.
 #pragma once
 #include <string>
 #include <vector>
@@ -19,6 +19,6 @@ struct LineMode {
 };
 
 /// One for each line, in their order. An error says what Cloud Hypervisor has no device or mode for.
-[[nodiscard]] Result<std::vector<LineMode>> choose_modes(const Endpoints& endpoints);
+[[nodiscard]] Result<std::vector<LineMode>> choose_modes(const api::Spec& spec, const Endpoints& endpoints);
 
 }  // namespace vmline::vmm::cloud_hypervisor

@@ -44,6 +44,16 @@ class ApiMonitor final : public Monitor {
 
   asio::awaitable<Result<>> reset() override { co_return co_await put("vm.reboot", "", limits::monitor_start_time); }
 
+  asio::awaitable<Result<>> pause() override { co_return co_await put("vm.pause", "", limits::monitor_answer_time); }
+
+  asio::awaitable<Result<>> resume() override { co_return co_await put("vm.resume", "", limits::monitor_answer_time); }
+
+  asio::awaitable<Result<>> nmi() override { co_return co_await put("vm.nmi", "", limits::monitor_answer_time); }
+
+  asio::awaitable<Result<>> send_break(std::string line) override {
+    co_return fail("line " + line + ": cloud-hypervisor's serial port takes no break", ErrorKind::conflict);
+  }
+
   asio::awaitable<Result<>> quit() override {
     // The VM first, so that its disks are flushed; one that is not there or has stopped already is no reason to stay.
     auto answer = co_await ask("PUT", "vm.shutdown", "", limits::monitor_answer_time);

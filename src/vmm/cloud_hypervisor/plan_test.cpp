@@ -14,7 +14,14 @@ namespace {
 using Source = DescriptorAction::Source;
 using Strings = std::vector<std::string>;
 
-const Host host{.binary = "/opt/ch", .environment = {"HOME=/root"}, .kvm_opens = true, .kvm_error = "", .cpu_virtualizes = true};
+const Host host{.binary = "/opt/ch",
+                .environment = {"HOME=/root"},
+                .kvm_opens = true,
+                .kvm_error = "",
+                .version = "53.0",
+                .virtiofsd = "/vfs",
+                .cpu_virtualizes = true,
+                .root = true};
 
 api::Spec bare_spec() {
   api::Spec spec;
@@ -107,10 +114,89 @@ TEST(CloudHypervisorPlan, OnlyOneCarriedLineCanBeTypedOn) {
   EXPECT_EQ(plan->lines[2].typing, Typing::none);
   EXPECT_EQ(plan->terminals.size(), 1u);
   EXPECT_EQ(plan->fifos.size(), 4u);
+  // What the monitor opens for writing alone, it holds for reading too.
+  const auto& descriptors = plan->processes[0].descriptors;
+  ASSERT_EQ(descriptors.size(), 8u);
+  EXPECT_EQ(descriptors[6], (DescriptorAction{Source::path, 1003, "/run/vmline/web1/debug0.out", O_RDWR}));
+  EXPECT_EQ(descriptors[7], (DescriptorAction{Source::path, 1004, "/run/vmline/web1/console0.out", O_RDWR}));
   EXPECT_NE(config(spec).find(R"("serial":{"mode":"Tty"},"console":{"mode":"File","file":"/run/vmline/web1/console0.out"},)"
                               R"("debug_console":{"mode":"File","file":"/run/vmline/web1/debug0.out","iobase":233})"),
             std::string::npos)
       << config(spec);
+}
+
+TEST(CloudHypervisorPlan, AnInputThatIsOffLeavesStdinToTheNextLine) {
+  api::Spec spec = bare_spec();
+  spec.lines[0].input = false;
+  spec.lines.emplace_back().name = "console0";
+  auto plan = make_plan(spec, endpoints(spec), host);
+  ASSERT_TRUE(plan) << plan.error().sentence();
+  EXPECT_EQ(plan->lines[0].typing, Typing::none);
+  EXPECT_EQ(plan->lines[0].no_typing, "the spec says input: false");
+  EXPECT_EQ(plan->lines[1].typing, Typing::terminal);
+  EXPECT_NE(config(spec).find(R"("serial":{"mode":"File","file":"/run/vmline/web1/serial0.out"},"console":{"mode":"Tty"})"),
+            std::string::npos)
+      << config(spec);
+}
+
+TEST(CloudHypervisorPlan, MakesAWholeVm) {
+  api::Spec spec = bare_spec();
+  spec.machine_id = "8f14e45f-ea0a-4c5b-9d1e-000000000001";
+  spec.root_disk = api::Disk{"/r", "qcow2", false};
+  spec.seed = "/seed";
+  spec.disks = {{"/d", "raw", true}};
+  spec.networks = {{"tap0", "52:54:00:00:00:01", "br0", true}};
+  spec.shares = {{"home", "/srv", false}, {"a b", "/srv/b", true}};
+  spec.netns = "blue";
+  spec.uid = 0;
+  EXPECT_EQ(config(spec),
+            R"({"payload":{"kernel":"/k","cmdline":"console=ttyS0 root=/dev/vda1 rw ds=nocloud"},"cpus":{"boot_vcpus":1,"max_vcpus":1},)"
+            R"("memory":{"size":536870912,"shared":true},"serial":{"mode":"Tty"},"console":{"mode":"Off"},)"
+            R"("platform":{"uuid":"8f14e45f-ea0a-4c5b-9d1e-000000000001"},)"
+            R"("disks":[{"path":"/r","readonly":false,"image_type":"Qcow2"},{"path":"/seed","readonly":true,"image_type":"Raw"},)"
+            R"({"path":"/d","readonly":true,"image_type":"Raw"}],)"
+            R"("net":[{"tap":"tap0","mac":"52:54:00:00:00:01","num_queues":2,"queue_size":256}],)"
+            R"("fs":[{"tag":"home","socket":"/run/vmline/web1/fs-0.sock","num_queues":1,"queue_size":512},)"
+            R"({"tag":"a b","socket":"/run/vmline/web1/fs-1.sock","num_queues":1,"queue_size":512}]})");
+  auto plan = make_plan(spec, endpoints(spec), host);
+  ASSERT_TRUE(plan) << plan.error().sentence();
+  EXPECT_TRUE(plan->warnings.empty());
+  EXPECT_EQ(plan->taps, (std::vector<Tap>{{"tap0", "br0", "/run/netns/blue", true}}));
+  EXPECT_EQ(plan->listeners, (std::vector<Listener>{{"api", "/run/vmline/web1/api.sock"},
+                                                    {"fs-home", "/run/vmline/web1/fs-0.sock", true},
+                                                    {"fs.1", "/run/vmline/web1/fs-1.sock", true}}));
+  ASSERT_EQ(plan->processes.size(), 3u);
+  for (const Process& process : plan->processes) {
+    EXPECT_EQ(process.netns, "/run/netns/blue");
+    EXPECT_EQ(process.uid, 0u);
+    EXPECT_EQ(process.sidecar, process.name != "monitor");
+  }
+  EXPECT_EQ(plan->processes[2].name, "monitor");
+}
+
+TEST(CloudHypervisorPlan, LaysMonitorConfigOverItsOwn) {
+  api::Spec spec = bare_spec();
+  spec.monitor_config = R"({"memory":{"hugepages":true},"console":{"mode":"Null"},"vsock":{"cid":3,"socket":"/v"},"cpus":null})";
+  EXPECT_EQ(config(spec), R"({"payload":{"kernel":"/k","cmdline":"console=ttyS0"},"memory":{"size":536870912,"hugepages":true},)"
+                          R"("serial":{"mode":"Tty"},"console":{"mode":"Null"},"vsock":{"cid":3,"socket":"/v"}})");
+  for (const char* text : {"[]", "{", "3"}) {
+    spec.monitor_config = text;
+    EXPECT_EQ(refused(spec), "monitor_config is no JSON object");
+  }
+}
+
+TEST(CloudHypervisorPlan, TellsOfAVersionThatGuessesFormats) {
+  api::Spec spec = bare_spec();
+  spec.root_disk = api::Disk{"/r", "raw", false};
+  Host older = host;
+  older.version = "46.0";
+  EXPECT_TRUE(make_plan(spec, endpoints(spec), host)->warnings.empty());
+  ASSERT_EQ(make_plan(spec, endpoints(spec), older)->warnings.size(), 1u);
+  EXPECT_TRUE(make_plan(spec, endpoints(spec), older)->warnings[0].starts_with("cloud-hypervisor 46.0 guesses what a disk is"));
+  spec.root_disk->readonly = true;
+  EXPECT_TRUE(make_plan(spec, endpoints(spec), older)->warnings.empty());
+  older.version = "45.0";
+  EXPECT_FALSE(make_plan(spec, endpoints(spec), older));
 }
 
 TEST(CloudHypervisorPlan, RefusesWhatItCannotDo) {

@@ -8,6 +8,7 @@
 
 namespace vmline::vmm::cloud_hypervisor {
 
+/// With spec.monitor_config laid over it as a JSON Merge Patch: an array of its, such as "disks", takes the place of ours.
 [[nodiscard]] Result<boost::json::object> vm_config(const api::Spec& spec, const Endpoints& endpoints);
 
 }  // namespace vmline::vmm::cloud_hypervisor
