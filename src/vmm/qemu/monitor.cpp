@@ -7,12 +7,15 @@
 #include <boost/asio.hpp>
 #include <boost/json.hpp>
 #include <cerrno>
+#include <cstdlib>
 #include <map>
 
 #include "base/limits.hpp"
+#include "vmm/qemu/arguments.hpp"
 #include "vmm/qemu/qemu.hpp"
 #include "vmm/qemu/qmp_message.hpp"
 #include "vmm/qemu/qmp_reader.hpp"
+#include "vmm/version.hpp"
 #include "wire/api/size.hpp"
 
 namespace vmline::vmm::qemu {
@@ -51,11 +54,16 @@ class Question {
 class QmpMonitor final : public Monitor {
  public:
   explicit QmpMonitor(const MonitorContext& context)
-      : executor_(context.executor), control_in_(context.control_in), id_prefix_(context.id_prefix) {}
+      : executor_(context.executor), control_in_(context.control_in), id_prefix_(context.id_prefix) {
+    if (const char* any = std::getenv("VMLINE_ANY_VERSION")) surroundings_.push_back(std::string("VMLINE_ANY_VERSION=") + any);
+  }
 
   asio::awaitable<Result<>> create() override {
-    auto answer = co_await ask("qmp_capabilities", limits::monitor_start_time);
+    boost::json::object none;
+    auto answer = co_await ask("qmp_capabilities", std::move(none), limits::monitor_start_time);
     if (!answer) co_return std::unexpected(answer.error());
+    // Its greeting has come before that answer, and no guest has run yet.
+    if (auto taken = check_version(qemu_versions, version_, surroundings_); !taken) co_return taken;
     // A keeper before this one has done it: "Capabilities negotiation is already complete, command ignored".
     if (answer->error_class == "CommandNotFound") co_return Result<>{};
     co_return accepted("qmp_capabilities", *answer);
@@ -63,10 +71,20 @@ class QmpMonitor final : public Monitor {
   asio::awaitable<Result<>> start() override { co_return co_await command("cont", limits::monitor_start_time); }
   asio::awaitable<Result<>> power_button() override { co_return co_await command("system_powerdown", limits::monitor_answer_time); }
   asio::awaitable<Result<>> reset() override { co_return co_await command("system_reset", limits::monitor_answer_time); }
+  asio::awaitable<Result<>> pause() override { co_return co_await command("stop", limits::monitor_answer_time); }
+  asio::awaitable<Result<>> resume() override { co_return co_await command("cont", limits::monitor_answer_time); }
+  asio::awaitable<Result<>> nmi() override { co_return co_await command("inject-nmi", limits::monitor_answer_time); }
+  asio::awaitable<Result<>> send_break(std::string line) override {
+    boost::json::object arguments{{"id", chardev_id(line)}};
+    auto answer = co_await negotiated("chardev-send-break", std::move(arguments), limits::monitor_answer_time);
+    if (!answer) co_return std::unexpected(answer.error());
+    co_return accepted("chardev-send-break", *answer);
+  }
   asio::awaitable<Result<>> quit() override { co_return co_await command("quit", limits::monitor_answer_time); }
 
   asio::awaitable<Result<GuestState>> state() override {
-    auto answer = co_await negotiated("query-status", limits::monitor_answer_time);
+    boost::json::object none;
+    auto answer = co_await negotiated("query-status", std::move(none), limits::monitor_answer_time);
     if (!answer) co_return std::unexpected(answer.error());
     auto good = accepted("query-status", *answer);
     if (!good) co_return std::unexpected(good.error());
@@ -90,6 +108,8 @@ class QmpMonitor final : public Monitor {
       } else if (auto answer = answer_in(message)) {
         auto question = questions_.find(answer->id);
         if (question != questions_.end()) question->second->answer(std::move(*answer));
+      } else if (std::string version = version_in(message); !version.empty()) {
+        version_ = std::move(version);
       }
     });
     return events;
@@ -97,7 +117,8 @@ class QmpMonitor final : public Monitor {
 
  private:
   asio::awaitable<Result<>> command(std::string name, std::chrono::milliseconds limit) {
-    auto answer = co_await negotiated(name, limit);
+    boost::json::object none;
+    auto answer = co_await negotiated(name, std::move(none), limit);
     if (!answer) co_return std::unexpected(answer.error());
     co_return accepted(name, *answer);
   }
@@ -108,19 +129,19 @@ class QmpMonitor final : public Monitor {
   }
 
   /// Asks, and negotiates first where a keeper before this one was killed before it could.
-  asio::awaitable<Result<QmpAnswer>> negotiated(std::string name, std::chrono::milliseconds limit) {
-    auto answer = co_await ask(name, limit);
+  asio::awaitable<Result<QmpAnswer>> negotiated(std::string name, boost::json::object arguments, std::chrono::milliseconds limit) {
+    auto answer = co_await ask(name, arguments, limit);
     bool must = answer && answer->error_class == "CommandNotFound" && answer->error.find("negotiation") != std::string::npos;
     if (!must) co_return answer;
     auto created = co_await create();
     if (!created) co_return std::unexpected(created.error());
-    co_return co_await ask(name, limit);
+    co_return co_await ask(name, std::move(arguments), limit);
   }
 
-  asio::awaitable<Result<QmpAnswer>> ask(std::string name, std::chrono::milliseconds limit) {
+  asio::awaitable<Result<QmpAnswer>> ask(std::string name, boost::json::object arguments, std::chrono::milliseconds limit) {
     if (ended_) co_return fail(fmt::format("QEMU {}: it has ended", name));
     Question question(questions_, fmt::format("{}-{}", id_prefix_, ++asked_), executor_);
-    auto sent = send(command_line(name, fmt::format("{}-{}", id_prefix_, asked_)));
+    auto sent = send(command_line(name, fmt::format("{}-{}", id_prefix_, asked_), arguments));
     if (!sent) co_return std::unexpected(sent.error().because("QEMU " + name));
     auto answer = co_await question.wait(limit);
     if (answer) co_return std::move(*answer);
@@ -142,6 +163,8 @@ class QmpMonitor final : public Monitor {
   asio::any_io_executor executor_;
   int control_in_;
   std::string id_prefix_;
+  std::vector<std::string> surroundings_;  ///< of our environment, what decides about versions
+  std::string version_;                    ///< as its greeting says; a keeper before this one may have read that
   std::uint64_t asked_ = 0;
   bool ended_ = false;
   QmpReader reader_;

@@ -2,6 +2,8 @@
 // See qmp_message.hpp.
 #include "vmm/qemu/qmp_message.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <boost/json.hpp>
 #include <climits>
@@ -54,8 +56,10 @@ std::optional<Time> time_of(const json::object& message) {
 
 }  // namespace
 
-std::string command_line(std::string_view command, std::string_view id) {
-  std::string line = json::serialize(json::object{{"execute", command}, {"id", id}}) + "\n";
+std::string command_line(std::string_view command, std::string_view id, const json::object& arguments) {
+  json::object message{{"execute", command}, {"id", id}};
+  if (!arguments.empty()) message["arguments"] = arguments;
+  std::string line = json::serialize(message) + "\n";
   CHECK(line.size() <= PIPE_BUF);
   return line;
 }
@@ -89,6 +93,15 @@ std::optional<MonitorEvent> event_in(const json::object& message) {
   event.ends_boot = event.begins_boot = event.kind == Kind::reset;
   event.at = time_of(message);
   return event;
+}
+
+std::string version_in(const json::object& message) {
+  const json::object* greeting = object_at(message, "QMP");
+  const json::object* version = greeting ? object_at(*greeting, "version") : nullptr;
+  const json::object* qemu = version ? object_at(*version, "qemu") : nullptr;
+  if (!qemu) return {};
+  auto major = number_at(*qemu, "major"), minor = number_at(*qemu, "minor"), micro = number_at(*qemu, "micro");
+  return major && minor && micro ? fmt::format("{}.{}.{}", *major, *minor, *micro) : "";
 }
 
 Result<GuestState> state_in(const json::value& status) {

@@ -6,6 +6,7 @@
 
 #include <boost/asio.hpp>
 #include <boost/json.hpp>
+#include <cstdlib>
 
 #include "base/limits.hpp"
 #include "base/unique_fd.hpp"
@@ -142,6 +143,35 @@ TEST_F(QmpCalls, ARefusalIsASentence) {
   feed("{\"error\":{\"class\":\"GenericError\",\"desc\":\"no such thing\"},\"id\":\"k-1\"}\n");
   ASSERT_TRUE(*result);
   EXPECT_EQ((*result)->error().sentence(), "QEMU system_powerdown: no such thing");
+}
+
+TEST_F(QmpCalls, PausesResumesInterruptsAndBreaks) {
+  using Call = asio::awaitable<Result<>>;
+  auto asks = [&](Call operation, const std::string& id, const std::string& expected) {
+    auto result = call(std::move(operation));
+    EXPECT_EQ(asked(), "{\"execute\":" + expected + "}\n");
+    feed("{\"return\":{},\"id\":\"" + id + "\"}\n");
+    EXPECT_TRUE(*result && **result);
+  };
+  asks(monitor_->pause(), "k-1", R"("stop","id":"k-1")");
+  asks(monitor_->resume(), "k-2", R"("cont","id":"k-2")");
+  asks(monitor_->nmi(), "k-3", R"("inject-nmi","id":"k-3")");
+  asks(monitor_->send_break("serial0"), "k-4", R"("chardev-send-break","id":"k-4","arguments":{"id":"line-serial0"})");
+}
+
+TEST_F(QmpCalls, AVersionThatIsTooOldIsRefusedBeforeTheGuestRuns) {
+  if (std::getenv("VMLINE_ANY_VERSION")) GTEST_SKIP() << "VMLINE_ANY_VERSION is set";
+  auto old = call(monitor_->create());
+  feed(
+      "{\"QMP\":{\"version\":{\"qemu\":{\"micro\":0,\"minor\":2,\"major\":5},\"package\":\"\"},\"capabilities\":[]}}\n{\"return\":{},"
+      "\"id\":\"k-1\"}\n");
+  ASSERT_TRUE(*old);
+  ASSERT_FALSE(**old);
+  EXPECT_TRUE((*old)->error().sentence().starts_with("QEMU 5.2.0 is older than 6.0")) << (*old)->error().sentence();
+  auto taken = call(monitor_->create());
+  feed(std::string(session.substr(0, session.find('\n') + 1)) + "{\"return\":{},\"id\":\"k-2\"}\n");
+  ASSERT_TRUE(*taken);
+  EXPECT_TRUE(**taken);
 }
 
 TEST_F(QmpCalls, CapabilitiesThatWereNegotiatedAlreadyAreFine) {
