@@ -6,7 +6,9 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -34,6 +36,25 @@ bool number(std::string_view text, T& value) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
+/// "8:1:4711"
+bool executable_of(std::string_view text, Executable& executable) {
+  const std::size_t first = text.find(':');
+  const std::size_t second = first == std::string_view::npos ? first : text.find(':', first + 1);
+  if (second == std::string_view::npos) return false;
+  return number(text.substr(0, first), executable.major) && number(text.substr(first + 1, second - first - 1), executable.minor) &&
+         number(text.substr(second + 1), executable.inode);
+}
+
+std::optional<Executable> running_executable(pid_t pid) {
+  struct stat status{};
+  if (::stat(fmt::format("/proc/{}/exe", pid).c_str(), &status) != 0) return std::nullopt;
+  return Executable{.major = major(status.st_dev), .minor = minor(status.st_dev), .inode = status.st_ino};
+}
+
+bool same_but_for_executable(const ProcessIdentity& one, const ProcessIdentity& other) {
+  return one.pid == other.pid && one.start_ticks == other.start_ticks && one.boot_id == other.boot_id;
+}
+
 }  // namespace
 
 std::string host_boot_id() {
@@ -58,14 +79,33 @@ Result<ProcessIdentity> ProcessIdentity::of(pid_t pid) {
 Result<ProcessIdentity> ProcessIdentity::parse(std::string_view line) {
   auto fields = words(line);
   ProcessIdentity identity;
-  if (fields.size() != 3 || !number(fields[0], identity.pid) || identity.pid <= 0 || !number(fields[1], identity.start_ticks)) {
-    return fail("this is no process identity: " + std::string(line.substr(0, 80)));
+  Executable executable;
+  bool right = (fields.size() == 3 || fields.size() == 4) && number(fields[0], identity.pid) && identity.pid > 0 &&
+               number(fields[1], identity.start_ticks) && (fields.size() == 3 || executable_of(fields[3], executable));
+  if (right) {
+    identity.boot_id = fields[2];
+    if (fields.size() == 4) identity.executable = executable;
+    // One identity has one line: no other spaces, no zeros in front.
+    const std::string only = identity.line();
+    right = line == only || line == std::string_view(only).substr(0, only.size() - 1);
   }
-  identity.boot_id = fields[2];
+  if (!right) return fail("this is no process identity: " + std::string(line.substr(0, 80)));
   return identity;
 }
 
-std::string ProcessIdentity::line() const { return fmt::format("{} {} {}\n", pid, start_ticks, boot_id); }
+std::string ProcessIdentity::line() const {
+  if (!executable) return fmt::format("{} {} {}\n", pid, start_ticks, boot_id);
+  return fmt::format("{} {} {} {}:{}:{}\n", pid, start_ticks, boot_id, executable->major, executable->minor, executable->inode);
+}
+
+bool ProcessIdentity::learn_executable() {
+  auto found = running_executable(pid);
+  // Looked at afterwards: had the pid gone to another process before, it would show now.
+  auto now = of(pid);
+  if (!found || !now || !same_but_for_executable(*now, *this)) return false;
+  executable = found;
+  return true;
+}
 
 std::optional<UniqueFd> ProcessIdentity::open() const {
   if (pid <= 0) return std::nullopt;
@@ -73,7 +113,11 @@ std::optional<UniqueFd> ProcessIdentity::open() const {
   if (!pidfd) return std::nullopt;
   // The pidfd pins the process: what /proc says of this pid from now on is of the process it names, or of none.
   auto now = of(pid);
-  if (!now || *now != *this) return std::nullopt;
+  if (!now || !same_but_for_executable(*now, *this)) return std::nullopt;
+  if (executable) {
+    auto runs = running_executable(pid);
+    if (runs && *runs != *executable) return std::nullopt;
+  }
   return pidfd;
 }
 
