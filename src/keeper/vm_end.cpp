@@ -328,6 +328,8 @@ asio::awaitable<void> Vm::run(HolderLink::Inheritance inheritance) {
       co_await give_up(error);
       break;
     }
+    // Where it had ended before it was taken up, a command has waited for this.
+    report({{"result", "ok"}, {"state", state_.state}});
   }
   server_->close(state_.state);
   co_await server_->closed();
