@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -19,6 +20,7 @@ namespace vmline::os {
 namespace {
 
 constexpr std::size_t alias_most = IFALIASZ - 1;
+constexpr std::uint32_t mtu_most = 65535 - 14;  // of a TAP, with its Ethernet header
 
 bool is_tap(const Link& link) { return link.kind == "tun" && link.tun_type == IFF_TAP; }
 
@@ -96,7 +98,7 @@ Result<> make_here(const TapRequest& request) {
   LinkChange change{.alias = request.alias, .address = request.address};
   if (bridge) {
     // A bridge takes the smallest MTU and the smallest address of its ports for its own, unless told otherwise: leave it both.
-    if (bridge->mtu != 0) change.mtu = bridge->mtu;
+    if (bridge->mtu != 0) change.mtu = std::min(bridge->mtu, mtu_most);
     if (!change.address) {
       change.address = link->address;
       (*change.address)[0] = 0xfe;

@@ -126,6 +126,9 @@ TEST_F(TapInNamespace, IsOnItsBridgeWhoseAddressAndMtuItLeavesAlone) {
   EXPECT_EQ(tap->mtu, 1400U);
   EXPECT_EQ(tap->address[0], 0xfe);
   EXPECT_EQ(link("br0")->mtu, 1400U);
+  bridge("wide");
+  inside([this] { ASSERT_TRUE(Netlink::open()->change(link("wide")->index, {.mtu = 65535})); });
+  EXPECT_EQ(sentence_of(make_tap({.name = "t2", .netns = path_, .bridge = "wide"})), "") << "wider than a TAP can be";
   const HardwareAddress address{0x52, 0x54, 0, 1, 2, 3};
   ASSERT_EQ(sentence_of(make_tap({.name = "t1", .netns = path_, .bridge = "br0", .address = address})), "");
   EXPECT_EQ(link("t1")->address, address);
