@@ -223,8 +223,9 @@ def test_a_reboot_that_nobody_of_ours_sees_is_the_next_boot_too(host):
     host.vmline('inspect', 'a')
     wait_until(lambda: vm.info()['state'] == 'running' and vm.info()['boot'] == 2, what='the next boot')
     client = vm.client()
-    client.wait_for(b'READY\r\n', start=client.wait_for(b'BOOT ', start=client.wait_for(b'REBOOT lines=0\r\n')))
-    check(the_same(vm, client), boots=2)
+    client.wait_for(b'READY\r\n', start=client.wait_for(b'READY\r\n'))
+    # With Firecracker the last one who had the FIFO open is gone, and with it what lay in there: the guest's last words.
+    check(the_same(vm, client), boots=2, cut=True)
 
 
 def test_reset_is_the_next_boot_as_well(host):
