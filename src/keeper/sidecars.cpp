@@ -71,6 +71,19 @@ void Sidecars::adopt(std::map<std::string, HeldProcess, std::less<>>& inherited)
   }
 }
 
+UniqueFd Sidecars::take_back(const std::string& held) const {
+  for (const auto& [name, one] : all_) {
+    if (!one->pidfd) continue;
+    for (const vmm::DescriptorAction& action : one->process.descriptors) {
+      if (action.source != vmm::DescriptorAction::Source::held || action.text != held) continue;
+      auto taken = os::take_descriptor(one->pidfd.get(), action.target);
+      if (taken) return std::move(*taken);
+      shared_.log.warning(taken.error().because(fmt::format("take {} back from {}", held, name)).sentence());
+    }
+  }
+  return {};
+}
+
 asio::awaitable<Result<>> Sidecars::start() {
   wanted_ = true;
   for (auto& [name, one] : all_) {

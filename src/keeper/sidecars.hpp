@@ -37,6 +37,8 @@ class Sidecars {
   void plan(const std::vector<vmm::Process>& processes);
   /// What runs of them: as the holder told it, or by the identity that one has written.
   void adopt(std::map<std::string, HeldProcess, std::less<>>& inherited);
+  /// What a living one was given as `held`; nothing where there is none, or it may not be had.
+  [[nodiscard]] UniqueFd take_back(const std::string& held) const;
   /// Starts those that do not run. They are started again from now on.
   asio::awaitable<Result<>> start();
   /// Returns when one of them has failed again and again: which.

@@ -83,6 +83,7 @@ class Vm : public VmService {
   asio::awaitable<Result<>> start_monitor();
   asio::awaitable<Result<>> boot_guest();
   Result<> make_listener(const vmm::Listener& listener);
+  Result<> take_listener(const vmm::Listener& listener);
   Result<> make_taps();
   void remove_taps();
   /// Starts what is planned, boots the guest, and says that it runs.

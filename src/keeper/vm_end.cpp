@@ -154,6 +154,7 @@ void Vm::clean_up(bool keep_memory) {
   for (const vmm::LinePlan& line : plan_.lines) {
     if (held_.contains("listen-upstream:" + line.name)) (void)os::remove_file(line.socket_path);
   }
+  for (const std::string& path : plan_.bound_by_monitor) (void)os::remove_stale_socket(path);
   // The holder's lock lies in it and goes with it: whoever starts this VM next makes the folder anew.
   if (run_dir_ != parts_.memory_dir) (void)os::remove_tree(run_dir_);
   if (!keep_memory) (void)parts_.places.remove_memory_dir(parts_.name);

@@ -127,6 +127,18 @@ Result<> Vm::make_listener(const vmm::Listener& listener) {
   return {};
 }
 
+Result<> Vm::take_listener(const vmm::Listener& listener) {
+  UniqueFd socket = inherited(listener.held);
+  // Where everything of ours has died a sidecar has it still, and may wait on it for the monitor, which knows its path.
+  if (!socket) {
+    socket = sidecars_->take_back(listener.held);
+    if (socket) parts_.holder.hold(listener.held, socket.get());
+  }
+  if (!socket) return make_listener(listener);
+  held_[listener.held] = std::move(socket);
+  return {};
+}
+
 Result<> Vm::make_taps() {
   for (const vmm::Tap& tap : plan_.taps) {
     bool had = std::ranges::any_of(state_.taps, [&](const OwnTap& own) { return own.name == tap.name && own.netns == tap.netns; });
@@ -322,18 +334,14 @@ asio::awaitable<Result<>> Vm::take_up() {
       }
     }
   }
+  sidecars_->plan(plan_.processes);
+  sidecars_->adopt(inheritance_.processes);
   if (monitor_pidfd_) {
     for (const vmm::Listener& listener : plan_.listeners) {
       if (!listener.kept) continue;
-      // Where everything of ours has died, a sidecar lives on with the old one, which nobody can be told of any more.
-      if (UniqueFd socket = inherited(listener.held))
-        held_[listener.held] = std::move(socket);
-      else if (auto made = make_listener(listener); !made)
-        co_return made;
+      if (auto taken = take_listener(listener); !taken) co_return taken;
     }
   }
-  sidecars_->plan(plan_.processes);
-  sidecars_->adopt(inheritance_.processes);
   // Killed while it began: whatever is not there yet is made now.
   bool beginning = state_.state == "starting" && !monitor_pidfd_;
   if (auto made = co_await make_lines(beginning); !made) co_return made;
