@@ -2,6 +2,7 @@
 // The host's file of defaults and limits; see host_file.hpp.
 #include "cli/host_file.hpp"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -38,11 +39,12 @@ Result<HostSettings> load_host_settings() {
   bool must_be_there = !host.path.empty();
   if (!must_be_there) host.path = usual_path();
   if (host.path.empty()) return host;
+  // EACCES is a folder that this user may not enter, as when HOME is still somebody else's: nothing of ours lies there.
+  struct stat st{};
+  bool absent = ::stat(host.path.c_str(), &st) != 0 && (errno == ENOENT || errno == ENOTDIR || errno == EACCES);
+  if (absent && !must_be_there) return host;
   auto text = os::read_file(host.path, limits::host_file);
-  if (!text) {
-    if (!must_be_there && (text.error().number() == ENOENT || text.error().number() == ENOTDIR)) return host;
-    return std::unexpected(text.error().because(must_be_there ? "VMLINE_CONFIG" : "the host's defaults"));
-  }
+  if (!text) return std::unexpected(text.error().because(must_be_there ? "VMLINE_CONFIG" : "the host's defaults"));
   auto file = api::parse_host_file(*text);
   if (!file) return std::unexpected(file.error().because(host.path));
   host.file = *std::move(file);
