@@ -109,7 +109,7 @@ struct Plan {
   std::vector<Fifo> fifos;
   std::vector<Listener> listeners;
   std::vector<Terminal> terminals;
-  std::vector<std::string> bound_by_monitor;  ///< sockets that the monitor binds itself: what is left of them is removed before each start
+  std::vector<std::string> bound_by_monitor;  ///< sockets it binds itself: what is left of them goes before each start, and in the end
   std::vector<Tap> taps;
   std::vector<LinePlan> lines;        ///< in the order of the spec
   std::vector<Process> processes;     ///< to start in this order; empty when somebody else runs the monitor

@@ -2,6 +2,7 @@
 # ctest: timeout=300 serial
 """Firecracker: its line is exact over typing, floods and kills of ours; a guest's reboot ends its process and is the next boot on the same
 connection; nothing of its own log is on the line. Runs where VMLINE_FIRECRACKER names it and /dev/kvm opens."""
+import json
 import os
 import random
 import socket
@@ -226,6 +227,30 @@ def test_a_reboot_that_nobody_of_ours_sees_is_the_next_boot_too(host):
     client.wait_for(b'READY\r\n', start=client.wait_for(b'READY\r\n'))
     # With Firecracker the last one who had the FIFO open is gone, and with it what lay in there: the guest's last words.
     check(the_same(vm, client), boots=2, cut=True)
+
+
+def test_disks_and_a_vsock_of_monitor_config_are_there_in_each_boot_and_gone_in_the_end(host):
+    vsock, disk = host.root + '/vsock', host.root + '/disk,"0'
+    with open(disk, 'wb') as file:
+        file.truncate(1 << 20)
+    with open(host.root + '/spec.json', 'w') as file:
+        json.dump({'schema': 'vmline.vm/v1', 'name': 'a', 'driver': 'firecracker', 'kernel': BARE, 'memory': '64M',
+                   'root_disk': {'path': disk, 'format': 'raw'},
+                   'monitor_config': {'vsock': {'guest_cid': 3, 'uds_path': vsock}, 'entropy': {}}}, file)
+    vm = host.vm('a')
+    host.vmline('run', '-f', host.root + '/spec.json')
+    client = vm.client()
+    at = client.wait_for(b'READY\r\n')
+    for _ in range(3):
+        client.type(b'r')
+        at = client.wait_for(b'READY\r\n', start=at)
+        # One device each, after the banner's command line.
+        assert bytes(client.data).splitlines()[-2].count(b'virtio_mmio.device=') == 3
+    with socket.socket(socket.AF_UNIX) as guest:
+        guest.connect(vsock)
+    check(the_same(vm, client), boots=4)
+    host.vmline('stop', 'a')
+    assert not os.path.exists(vsock)
 
 
 def test_reset_is_the_next_boot_as_well(host):
