@@ -43,16 +43,14 @@ class PlanRunner {
     endpoints = endpoints_of(spec, folder, folder + "/monitor.log");
   }
   ~PlanRunner() {
-    if (pid_ > 0) {
-      ::kill(pid_, SIGKILL);
-      ::waitpid(pid_, nullptr, 0);
-    }
+    end(pid_);
+    for (auto& [name, pid] : sidecars_) end(pid);
     std::filesystem::remove_all(folder);
   }
   PlanRunner(const PlanRunner&) = delete;
   PlanRunner& operator=(const PlanRunner&) = delete;
 
-  /// Makes all that the plan names and starts its process.
+  /// Makes all that the plan names but its TAPs, and starts its processes.
   Result<> launch() {
     std::vector<std::string> environment = surroundings();
     TRY_ASSIGN(plan, make_plan(spec, endpoints, environment));
@@ -61,6 +59,9 @@ class PlanRunner {
     }
     for (const Listener& listener : plan.listeners) {
       TRY_ASSIGN(held_[listener.held], os::listen_at(listener.path));
+      if (!listener.kept) continue;
+      const int fd = held_[listener.held].get();
+      ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK);
     }
     for (const std::string& path : plan.bound_by_monitor) TRY(os::remove_stale_socket(path));
     for (const Terminal& terminal : plan.terminals) {
@@ -72,7 +73,9 @@ class PlanRunner {
       if (line.upstream != api::UpstreamKind::listen) continue;
       TRY_ASSIGN(held_["upstream"], os::listen_at(line.socket_path));
     }
-    start(plan.processes.at(0));
+    for (const Process& process : plan.processes) {
+      (process.sidecar ? sidecars_[process.name] : pid_) = start(process);
+    }
     monitor = attach("first");
     if (!plan.control_out.empty()) {
       read_all(fifos_[plan.control_out].get(), [this](std::string_view text) {
@@ -128,6 +131,20 @@ class PlanRunner {
     });
     return status;
   }
+  bool sidecars_have_ended() {
+    bool all = true;
+    for (auto& [name, pid] : sidecars_) {
+      if (pid > 0 && ::waitpid(pid, nullptr, WNOHANG) == pid) pid = -1;
+      all = all && pid < 0;
+    }
+    return all;
+  }
+  void start_sidecars_again() {
+    sidecars_have_ended();
+    for (const Process& process : plan.processes) {
+      if (process.sidecar && sidecars_[process.name] < 0) sidecars_[process.name] = start(process);
+    }
+  }
   int held(const std::string& name) { return held_[name].get(); }
   void read_all(int fd, std::function<void(std::string_view)> each) {
     asio::co_spawn(loop, read_loop(fd, std::move(each)), asio::detached);
@@ -153,6 +170,12 @@ class PlanRunner {
   std::string output;
 
  private:
+  static void end(pid_t pid) {
+    if (pid <= 0) return;
+    ::kill(pid, SIGKILL);
+    ::waitpid(pid, nullptr, 0);
+  }
+
   asio::awaitable<void> read_loop(int fd, std::function<void(std::string_view)> each) {
     asio::posix::stream_descriptor stream(loop, ::fcntl(fd, F_DUPFD_CLOEXEC, 0));
     std::string buffer(65536, 0);
@@ -163,14 +186,14 @@ class PlanRunner {
     }
   }
 
-  void start(const Process& process) {
+  pid_t start(const Process& process) {
     std::vector<char*> argv, environment;
     for (const std::string& argument : process.argv) argv.push_back(const_cast<char*>(argument.c_str()));
     for (const std::string& entry : process.environment) environment.push_back(const_cast<char*>(entry.c_str()));
     argv.push_back(nullptr);
     environment.push_back(nullptr);
-    pid_ = ::fork();
-    if (pid_ != 0) return;
+    pid_t pid = ::fork();
+    if (pid != 0) return pid;
     if (::chdir(process.directory.c_str()) != 0) ::_exit(126);
     // Sources first, out of the way of the targets.
     std::vector<int> sources;
@@ -192,6 +215,7 @@ class PlanRunner {
   std::unique_ptr<Driver> driver_;
   std::map<std::string, UniqueFd> fifos_, held_;
   std::vector<UniqueFd> slaves_;
+  std::map<std::string, pid_t> sidecars_;  ///< -1: it has ended
   pid_t pid_ = -1;
 };
 

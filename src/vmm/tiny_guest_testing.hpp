@@ -12,8 +12,8 @@
 namespace vmline::vmm {
 
 inline std::string tiny_guest() {
-  constexpr std::array<unsigned char, 85> code = {
-      0xbe, 0x4d, 0x00, 0x10, 0x00,                                // 00: mov $0x10004d, %esi      the text below
+  constexpr std::array<unsigned char, 99> code = {
+      0xbe, 0x5b, 0x00, 0x10, 0x00,                                // 00: mov $0x10005b, %esi      the text below
       0xac, 0x84, 0xc0, 0x74, 0x14,                                // 05: lods; test %al, %al; je 1e
       0x88, 0xc3,                                                  // 0a: mov %al, %bl
       0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x20,                    // 0c: in 0x3fd; test $0x20      waits for the transmitter
@@ -23,12 +23,15 @@ inline std::string tiny_guest() {
       0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01,                    // 1e: in 0x3fd; test $1         waits for a key
       0x74, 0xf7,                                                  // 25: je 1e
       0x66, 0xba, 0xf8, 0x03, 0xec,                                // 27: in 0x3f8
-      0x3c, 'r',  0x75, 0x06,                                      // 2c: 'r'?
-      0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xe8,                          // 30: out 0xfe, 0x64            resets by the keyboard controller
-      0x3c, 'q',  0x75, 0xe4,                                      // 36: 'q'?
-      0x66, 0xba, 0x00, 0x06, 0xb0, 0x34, 0xee,                    // 3a: out 0x34, 0x600           power-off of Cloud Hypervisor
-      0x66, 0xba, 0x04, 0x06, 0x66, 0xb8, 0x00, 0x20, 0x66, 0xef,  // 41: out 0x2000, 0x604: power-off of QEMU's q35
-      0xeb, 0xd1,                                                  // 4b: jmp 1e
+      0x3c, 'r',  0x75, 0x0d,                                      // 2c: 'r'?
+      0xb0, 0xfe, 0xe6, 0x64,                                      // 30: out 0xfe, 0x64            resets by the keyboard controller
+      0xc6, 0x05, 0x02, 0x02, 0xa0, 0xfe, 0x42,                    // 34: movb 0x42, 0xfea00202     reset of QEMU's microvm
+      0xeb, 0xe1,                                                  // 3b: jmp 1e
+      0x3c, 'q',  0x75, 0xdd,                                      // 3d: 'q'?
+      0x66, 0xba, 0x00, 0x06, 0xb0, 0x34, 0xee,                    // 41: out 0x34, 0x600           power-off of Cloud Hypervisor
+      0x66, 0xba, 0x04, 0x06, 0x66, 0xb8, 0x00, 0x20, 0x66, 0xef,  // 48: out 0x2000, 0x604: power-off of QEMU's q35
+      0xc6, 0x05, 0x00, 0x02, 0xa0, 0xfe, 0x34,                    // 52: movb 0x34, 0xfea00200     power-off of QEMU's microvm
+      0xeb, 0xc3,                                                  // 59: jmp 1e
       'h',  'e',  'l',  'l',  'o',  '\r', '\n', 0};
   constexpr std::uint32_t address = 0x100000;
   struct Note {

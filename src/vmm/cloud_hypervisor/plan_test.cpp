@@ -84,6 +84,15 @@ TEST(CloudHypervisorPlan, MakesTheVmAsJson) {
             R"("disks":[{"path":"/a,b=\"c","readonly":false,"image_type":"Raw"},{"path":"/d","readonly":true,"image_type":"Raw"}]})");
 }
 
+TEST(CloudHypervisorPlan, TellsWhatItIsGoingToAsk) {
+  auto requests = make_driver()->requests(bare_spec(), endpoints(bare_spec()));
+  ASSERT_TRUE(requests);
+  ASSERT_EQ(requests->size(), 2u);
+  EXPECT_EQ((*requests)[0].method + " " + (*requests)[0].path, "PUT /api/v1/vm.create");
+  EXPECT_EQ((*requests)[0].body, config(bare_spec()));
+  EXPECT_EQ((*requests)[1].path, "/api/v1/vm.boot");
+}
+
 TEST(CloudHypervisorPlan, ADialledLineIsASocketThatTheMonitorBinds) {
   api::Spec spec = bare_spec();
   spec.lines[0].upstream = api::UpstreamKind::dial;

@@ -176,6 +176,9 @@ class Qemu final : public Driver {
   Result<Plan> plan(const api::Spec& spec, const Endpoints& endpoints, const Host& host) const override {
     return make_plan(spec, endpoints, host);
   }
+  Result<std::vector<ApiRequest>> requests(const api::Spec&, const Endpoints&) const override {
+    return std::vector<ApiRequest>{{"qmp_capabilities", "", ""}, {"cont", "", ""}};
+  }
   std::vector<StopStep> stop_steps(const api::Spec& spec) const override { return make_stop_steps(spec); }
   std::unique_ptr<Monitor> monitor(const MonitorContext& context) const override { return make_monitor(context); }
 };
