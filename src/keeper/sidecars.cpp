@@ -137,15 +137,16 @@ bool Sidecars::ended(const std::string& name, int status) {
                                           : "ended";
   shared_.events.add("sidecar-ended", {{"sidecar", name}, {"how", how}});
   changed_.notify();
+  // Let go by its monitor, as at each reboot of the guest, it ends with 0.
+  bool failed = status != 0 && std::chrono::steady_clock::now() - one.begun < short_life;
+  one.failures = failed ? one.failures + 1 : 0;
   if (wanted_) run_again(one);
   return true;
 }
 
 void Sidecars::run_again(Sidecar& one) {
-  bool failed = std::chrono::steady_clock::now() - one.begun < short_life;
-  one.failures = failed ? one.failures + 1 : 0;
   if (one.failures == hopeless) changed_.notify();
-  // Its monitor lets it go at each reboot of the guest, and asks for the next one at once.
+  // The monitor asks for the next one at once.
   auto pause = one.failures < 3 ? 0ms : std::min(longest_pause, first_pause * (1 << std::min(one.failures - 3, 10u)));
   one.pause.expires_after(pause);
   one.pause.async_wait([this, &one, alive = std::weak_ptr<bool>(alive_)](boost::system::error_code error) {

