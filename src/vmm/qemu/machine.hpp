@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What differs between QEMU's machines: the names of virtio devices, and where on the bus each one goes. Pure.
+// What differs between QEMU's machines: the names of virtio devices, and how many there is room for. Pure.
 #pragma once
 #include <initializer_list>
 #include <string>
@@ -19,7 +19,7 @@ class Machine {
   [[nodiscard]] Kind kind() const { return kind_; }
   [[nodiscard]] std::string option(bool kvm, bool shared_memory) const;
   [[nodiscard]] std::ptrdiff_t serial_ports() const { return kind_ == Kind::q35 ? 4 : 1; }
-  /// The value of -device for a virtio device such as "virtio-blk"; the next one on the bus.
+  /// The value of -device for a virtio device such as "virtio-blk"; it is counted.
   [[nodiscard]] std::string device(std::string_view name, std::initializer_list<std::pair<std::string_view, std::string_view>> values);
   /// An error where more devices were made than there is room for.
   [[nodiscard]] Result<> check_room() const;

@@ -48,6 +48,10 @@ Result<Plan> make_plan(const api::Spec& spec, const Endpoints& endpoints, const 
   Plan plan;
   plan.acceleration = acceleration.kvm ? "kvm" : "tcg";
   if (!acceleration.warning.empty()) plan.warnings.push_back(acceleration.warning);
+  if (spec.machine == "microvm" && !acceleration.kvm) {
+    plan.warnings.emplace_back(
+        "microvm without KVM: many Linux kernels find no clock there and stop before their first process; q35 has one");
+  }
   plan.control_out = endpoints.control_out;
   plan.control_in = endpoints.control_in;
   plan.fifos = {{endpoints.control_out, true}, {endpoints.control_in, true}};
