@@ -47,6 +47,7 @@ RuntimeState read(const json::object& o) {
                                                         .cause = text_of(b.at("cause"))};
   }
   s.virtiofsd = text_of(o.at("virtiofsd"));
+  s.again_cause = text_of(o.at("again_cause"));
   for (const json::value& tap : o.at("taps").as_array()) s.taps.push_back({text_of(tap.at("name")), text_of(tap.at("netns"))});
   for (const auto& entry : o.at("heard").as_object()) s.heard[std::string(entry.key())] = entry.value().to_number<Offset>();
   if (auto* r = o.if_contains("ready")) {
@@ -87,6 +88,7 @@ Result<> RuntimeState::save(const std::string& memory_dir) const {
                  {"last_boots", boots},      {"old_until", ends},          {"connected", sockets}};
   o["heard"] = words;
   o["virtiofsd"] = virtiofsd;
+  o["again_cause"] = again_cause;
   json::array own_taps;
   for (const OwnTap& tap : taps) own_taps.push_back({{"name", tap.name}, {"netns", tap.netns}});
   o["taps"] = own_taps;

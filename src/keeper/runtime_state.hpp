@@ -37,6 +37,7 @@ struct RuntimeState {
   std::string wanted = "running";  ///< or stopped: a stop that was begun is gone on with
   std::string stop_reason;         ///< why it is wanted stopped
   std::uint64_t boot = 0;          ///< the newest boot's number
+  std::string again_cause;         ///< of the boot that begins when the monitor is run again, where it is known
   bool boot_begun = false;         ///< the first boot of the monitor that is being started has its number already
   std::optional<os::ProcessIdentity> monitor;
   std::optional<SteadyTime> monitor_started;

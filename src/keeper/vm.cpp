@@ -14,6 +14,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/json/serialize.hpp>
 #include <limits>
+#include <utility>
 
 #include "keeper/clock.hpp"
 #include "os/files.hpp"
@@ -93,6 +94,11 @@ void Vm::begin_boot(const std::string& cause, const vmm::MonitorEvent* event) {
   }
   save();
   changed_.notify();
+}
+
+std::string Vm::cause_of_restart() {
+  std::string cause = std::exchange(state_.again_cause, {});
+  return !cause.empty() ? cause : restart_asked_ ? "reboot" : "monitor restart";
 }
 
 Offset Vm::old_boot_end(const Line& line, const vmm::MonitorEvent* event, Time now) const {

@@ -67,6 +67,7 @@ class Vm : public VmService {
   bool is_same_boot(std::optional<Time> at);
   /// `event`: what told it, where something did; else nothing of the new boot can have been sent yet.
   void begin_boot(const std::string& cause, const vmm::MonitorEvent* event = nullptr);
+  std::string cause_of_restart();
   [[nodiscard]] Offset old_boot_end(const Line& line, const vmm::MonitorEvent* event, Time now) const;
   /// The guest reboots: notes up to where its lines are the old boot's.
   void end_boot(const vmm::MonitorEvent& event);
@@ -100,6 +101,9 @@ class Vm : public VmService {
   Result<> make_listeners();
   void watch_accepts(const std::string& name);
   Result<> make_endpoints();
+  Result<> give_to_monitor(int fd, const std::string& path);
+  /// The monitor has answered: it is the program that it is going to be, whatever started it.
+  void learn_monitor();
   Result<UniqueFd> take_terminal_back(const vmm::Terminal& terminal);
   Result<> connect_line(Line& line, const vmm::LinePlan& plan);
   Result<> listen_for(Line& line, const vmm::LinePlan& plan);
@@ -150,7 +154,6 @@ class Vm : public VmService {
   std::unique_ptr<Watch> monitor_watch_;
   std::optional<int> ended_status_;  ///< the wait status that the holder told, -1: unknown
   bool restart_asked_ = false;       ///< `reboot`: run it again when it has ended
-  std::string again_cause_;          ///< of the boot that begins when it is run again
   std::string failure_;              ///< why we ended the monitor, where it was not to be stopped
   std::chrono::steady_clock::time_point monitor_begun_;
   unsigned quick_ends_ = 0;

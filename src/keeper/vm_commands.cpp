@@ -157,7 +157,7 @@ asio::awaitable<Result<json::object>> Vm::reset() {
   if (plan_.end_is_reboot) {
     // It has no reset: run() starts it again on the same line.
     restart_asked_ = true;
-    again_cause_ = "reset";
+    state_.again_cause = "reset";
     os::signal_process(monitor_pidfd_.get(), SIGKILL);
     bool up = co_await changed_.wait_for(
         60s, [&] { return finished_ || (state_.boot > before && monitor_is_up_ && state_.state != "starting"); });

@@ -118,8 +118,8 @@ asio::awaitable<bool> Vm::monitor_ended() {
     // One that reboots at once, again and again, has a pause before it at last.
     bool quick = std::chrono::steady_clock::now() - monitor_begun_ < 1s;
     quick_ends_ = quick ? quick_ends_ + 1 : 0;
+    state_.again_cause = "guest reboot";
     set_state("starting", "the guest rebooted");
-    again_cause_ = "guest reboot";
     if (quick_ends_ > quick_ends_free) co_await changed_.wait_for(500ms, [this] { return state_.wanted == "stopped"; });
     if (state_.wanted != "stopped") co_return true;
     set_state("stopped", state_.stop_reason);
@@ -343,8 +343,7 @@ asio::awaitable<Result<>> Vm::start_again() {
   plan_ = std::move(*plan);
   monitor_pidfd_.reset();
   if (auto made = make_endpoints(); !made) co_return made;
-  std::string cause = std::exchange(again_cause_, {});
-  begin_boot(!cause.empty() ? cause : restart_asked_ ? "reboot" : "monitor restart");
+  begin_boot(cause_of_restart());
   co_return co_await run_monitor();
 }
 

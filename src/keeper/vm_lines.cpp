@@ -2,6 +2,8 @@
 // A VM's lines: spools, listeners, FIFOs, ptys and dialled sockets, made where they are missing and taken where they are held; see vm.hpp.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -100,11 +102,27 @@ Result<UniqueFd> Vm::take_terminal_back(const vmm::Terminal& terminal) {
   return master;
 }
 
+// QEMU opens its FIFOs by their names, as whoever it runs as.
+Result<> Vm::give_to_monitor(int fd, const std::string& path) {
+  constexpr auto as_it_is = static_cast<uid_t>(-1);
+  if (!spec_.uid && !spec_.gid) return {};
+  if (::fchown(fd, spec_.uid.value_or(as_it_is), spec_.gid.value_or(as_it_is)) != 0)
+    return fail_errno("give to the monitor's user " + path);
+  std::vector<std::string> folders = {parts_.places.run(), run_dir_};
+  // What else lies in ROOT stays closed.
+  if (parts_.places.run().starts_with(parts_.places.root() + "/")) folders.push_back(parts_.places.root());
+  for (const std::string& folder : folders) {
+    if (::chmod(folder.c_str(), 0711) != 0) return fail_errno("open to the monitor's user " + folder);
+  }
+  return {};
+}
+
 Result<> Vm::make_endpoints() {
   bool running = static_cast<bool>(monitor_pidfd_);
   for (const vmm::Fifo& fifo : plan_.fifos) {
     if (fifo.anew && !running) TRY(os::remove_file(fifo.path));
     TRY_ASSIGN(UniqueFd made, os::open_fifo(fifo.path));
+    TRY(give_to_monitor(made.get(), fifo.path));
     if (fifo.path == plan_.control_in)
       control_in_ = std::move(made);
     else if (fifo.path == plan_.control_out)

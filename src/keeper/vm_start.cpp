@@ -241,6 +241,12 @@ asio::awaitable<Result<>> Vm::boot_guest() {
   co_return Result<>{};
 }
 
+void Vm::learn_monitor() {
+  if (!state_.monitor || !state_.monitor->learn_executable()) return;
+  if (auto written = os::write_file(run_path("monitor.pid"), state_.monitor->line()); !written)
+    parts_.log.warning(written.error().sentence());
+}
+
 asio::awaitable<Result<>> Vm::run_monitor() {
   if (!plan_.processes.empty()) {
     if (auto started = co_await start_monitor(); !started) co_return started;
@@ -254,6 +260,7 @@ asio::awaitable<Result<>> Vm::run_monitor() {
                                tail.empty() ? "" : tail.back()));
   }
   if (!std::get<0>(outcome)) co_return std::get<0>(outcome);
+  learn_monitor();
   set_state("running", "");
   guest_is_ready();
   co_return Result<>{};
@@ -334,6 +341,7 @@ asio::awaitable<Result<>> Vm::take_up() {
       }
     }
   }
+  bool died_unheard = state_.monitor && !monitor_pidfd_ && state_.state != "starting";
   sidecars_->plan(plan_.processes);
   sidecars_->adopt(inheritance_.processes);
   if (monitor_pidfd_) {
@@ -349,6 +357,7 @@ asio::awaitable<Result<>> Vm::take_up() {
   for (std::size_t i = 0; i < lines_.size(); ++i) {
     Line& line = *lines_[i];
     if (auto connected = connect_line(line, plan_.lines[i]); !connected) co_return connected;
+    if (died_unheard && plan_.lines[i].upstream == api::UpstreamKind::carried) line.note_loss(line::cause_died_unheard);
     std::string prefix = "client:" + line.spec().name + ":";
     std::vector<std::string> names;
     for (const auto& [name, fd] : inheritance_.descriptors) {
@@ -367,7 +376,7 @@ asio::awaitable<Result<>> Vm::take_up() {
   if (auto made = make_listeners(); !made) co_return made;
   if (has_ended()) co_return Result<>{};
   if (state_.state == "starting" && !state_.boot_begun) {
-    begin_boot(!state_.last_boots.empty() ? "monitor restart" : state_.boot == 0 ? "first start" : "start");
+    begin_boot(!state_.last_boots.empty() ? cause_of_restart() : state_.boot == 0 ? "first start" : "start");
   }
   if (plan_.processes.empty() || monitor_pidfd_) {
     make_monitor();

@@ -20,6 +20,7 @@ inline constexpr std::string_view cause_replaced = "the log was moved or deleted
 inline constexpr std::string_view cause_behind = "the journal could not keep up";
 inline constexpr std::string_view cause_restarted = "the host was restarted";
 inline constexpr std::string_view cause_unheard = "nobody of vmline was there to hear the monitor";
+inline constexpr std::string_view cause_died_unheard = "the monitor ended while nobody of vmline was there, and its pipe with it";
 inline constexpr std::string_view cause_no_record = "the index does not say where they are";
 
 struct InLog {
