@@ -10,7 +10,8 @@
 
 namespace vmline::vmm::qemu {
 
-/// q35 has PCI and firmware as a PC has. microvm has neither: virtio over MMIO, an ISA serial port, ACPI for the power button.
+/// q35 has PCI and firmware as a PC has. microvm has neither: virtio over MMIO, an ISA serial port, ACPI for the power button, and no
+/// SMBIOS, so that its guest is not told its machine id.
 class Machine {
  public:
   enum class Kind { q35, microvm };

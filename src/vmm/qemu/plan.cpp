@@ -50,7 +50,8 @@ Result<Plan> make_plan(const api::Spec& spec, const Endpoints& endpoints, const 
   if (!acceleration.warning.empty()) plan.warnings.push_back(acceleration.warning);
   if (spec.machine == "microvm" && !acceleration.kvm) {
     plan.warnings.emplace_back(
-        "microvm without KVM: many Linux kernels find no clock there and stop before their first process; q35 has one");
+        "microvm without KVM: a Linux kernel finds no clock there and stops early, unless its cmdline says tsc_early_khz=2500000 or so; "
+        "q35 has one");
   }
   plan.control_out = endpoints.control_out;
   plan.control_in = endpoints.control_in;
