@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -19,7 +20,7 @@ namespace {
 using Wrap = std::function<json::value(json::value)>;  ///< a whole spec around a value
 
 std::string read_schema() {
-  std::ifstream file(VMLINE_SCHEMA);
+  std::ifstream file(std::filesystem::path(__FILE__).parent_path() / "../../../docs/vmline.vm.v1.schema.json");
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
