@@ -152,7 +152,8 @@ void add_run(CommandLine& table) {
   command.add_option("--binary", flags->binary, "The monitor's program, instead of the one found in PATH")->type_name("PATH");
   command.add_option("--kernel", flags->kernel, "The kernel to boot")->type_name("PATH");
   command.add_option("--initramfs", flags->initramfs, "Its initramfs")->type_name("PATH");
-  command.add_option("--cmdline", flags->cmdline, "Its command line (console=ttyS0, and root=/dev/vda1 rw ds=nocloud with a disk)")->type_name("TEXT");
+  command.add_option("--cmdline", flags->cmdline, "Its command line (console=ttyS0, and root=/dev/vda1 rw ds=nocloud with a disk)")
+      ->type_name("TEXT");
   command.add_option("--firmware", flags->firmware, "Firmware to boot, instead of a kernel")->type_name("PATH");
   command.add_option("--cpus", flags->cpus, "Virtual CPUs (1)")->type_name("N");
   command.add_option("--memory", flags->memory, "Memory (512M)")->type_name("SIZE");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The life of one VM: started from its spec, taken up again by a later keeper at whatever point the last one was killed, stopped step by
 // step, restarted as its policy says, ended. Each decision is in RuntimeState before it is acted upon, and each act can be done again.
-// vm.cpp has its state and events, vm_start.cpp its beginning, vm_lines.cpp its lines, vm_commands.cpp its commands, vm_end.cpp the
-// monitor's end and its own.
+// vm.cpp has its state and events, vm_start.cpp its beginning, vm_monitor.cpp the monitor's, vm_lines.cpp its lines, vm_commands.cpp its
+// commands, vm_end.cpp the monitor's end and its own.
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
@@ -81,20 +81,23 @@ class Vm : public VmService {
   asio::awaitable<Result<>> take_up();
   Result<> load_spec(const std::string& path);
   asio::awaitable<Result<>> all_held();
-  asio::awaitable<Result<>> start_monitor();
-  asio::awaitable<Result<>> boot_guest();
+  static std::vector<std::string> process_environment();
+  UniqueFd inherited(const std::string& name);
+  void drop_orphaned_cursors();
+
+  // vm_monitor.cpp
+  void make_monitor();
+  void watch_monitor(pid_t pid, UniqueFd pidfd);
   Result<> make_listener(const vmm::Listener& listener);
   Result<> take_listener(const vmm::Listener& listener);
   Result<> make_taps();
   void remove_taps();
+  asio::awaitable<Result<>> start_monitor();
+  asio::awaitable<Result<>> boot_guest();
+  /// The monitor has answered: it is the program that it is going to be, whatever started it.
+  void learn_monitor();
   /// Starts what is planned, boots the guest, and says that it runs.
   asio::awaitable<Result<>> run_monitor();
-  asio::awaitable<Result<>> start_again();
-  static std::vector<std::string> process_environment();
-  void make_monitor();
-  void watch_monitor(pid_t pid, UniqueFd pidfd);
-  UniqueFd inherited(const std::string& name);
-  void drop_orphaned_cursors();
 
   // vm_lines.cpp
   asio::awaitable<Result<>> make_lines(bool anew);
@@ -102,8 +105,6 @@ class Vm : public VmService {
   void watch_accepts(const std::string& name);
   Result<> make_endpoints();
   Result<> give_to_monitor(int fd, const std::string& path);
-  /// The monitor has answered: it is the program that it is going to be, whatever started it.
-  void learn_monitor();
   Result<UniqueFd> take_terminal_back(const vmm::Terminal& terminal);
   Result<> connect_line(Line& line, const vmm::LinePlan& plan);
   Result<> listen_for(Line& line, const vmm::LinePlan& plan);
@@ -123,6 +124,7 @@ class Vm : public VmService {
 
   // vm_end.cpp
   asio::awaitable<bool> monitor_ended();
+  asio::awaitable<Result<>> start_again();
   asio::awaitable<void> finish();
   asio::awaitable<void> go_on_ending(bool cleared);
   [[nodiscard]] bool has_ended() const { return state_.state == "stopped" || state_.state == "failed"; }

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any text as monitor_config, and any answer: no request gets a target that HTTP would read as something else, nothing crashes.
-#include "vmm/firecracker/requests.hpp"
-
 #include <cstdint>
 #include <string>
 
 #include "base/check.hpp"
 #include "vmm/firecracker/answer.hpp"
+#include "vmm/firecracker/requests.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace vmline::vmm::firecracker;
