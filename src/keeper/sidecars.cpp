@@ -23,6 +23,7 @@ using namespace std::chrono_literals;
 constexpr auto short_life = 1s;
 /// After so many short lives in a row a VM that is being started is not going to have it.
 constexpr unsigned hopeless = 5;
+constexpr std::chrono::milliseconds monitor_end{2};
 constexpr std::chrono::milliseconds first_pause{100};
 constexpr std::chrono::milliseconds longest_pause{5000};
 
@@ -146,8 +147,8 @@ bool Sidecars::ended(const std::string& name, int status) {
 
 void Sidecars::run_again(Sidecar& one) {
   if (one.failures == hopeless) changed_.notify();
-  // The monitor asks for the next one at once.
-  auto pause = one.failures < 3 ? 0ms : std::min(longest_pause, first_pause * (1 << std::min(one.failures - 3, 10u)));
+  // The monitor asks for the next one at once; or it has ended, which is known a moment after its connections have.
+  auto pause = one.failures < 3 ? monitor_end : std::min(longest_pause, first_pause * (1 << std::min(one.failures - 3, 10u)));
   one.pause.expires_after(pause);
   one.pause.async_wait([this, &one, alive = std::weak_ptr<bool>(alive_)](boost::system::error_code error) {
     if (error || alive.expired() || !wanted_ || one.pid != 0 || one.starting) return;

@@ -41,6 +41,8 @@ class Sidecars {
   [[nodiscard]] UniqueFd take_back(const std::string& held) const;
   /// Starts those that do not run. They are started again from now on.
   asio::awaitable<Result<>> start();
+  /// The monitor has ended: none is started again until start().
+  void stand_by() { wanted_ = false; }
   /// Returns when one of them has failed again and again: which.
   asio::awaitable<std::string> hopeless_one();
   /// The holder's word; false where the process is none of them.

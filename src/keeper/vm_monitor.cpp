@@ -52,6 +52,7 @@ void Vm::watch_monitor(pid_t pid, UniqueFd pidfd) {
   monitor_watch_ = std::make_unique<Watch>(parts_.loop, monitor_pidfd_.get());
   monitor_watch_->wait(Watch::For::read, [this] {
     monitor_is_up_ = false;
+    sidecars_->stand_by();
     if (monitor_) monitor_->ended();
     changed_.notify();
   });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a VM begins, and how a later keeper takes it up again: both make what is missing and take what is held; see vm.hpp.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -81,6 +82,9 @@ asio::awaitable<Result<>> Vm::begin() {
   if (spec_.cloud_init) {
     auto seeded = vmm::write_seed(endpoints_.seed, *spec_.cloud_init, spec_.machine_id, spec_.name);
     if (!seeded) co_return seeded;
+    auto file = os::open_file("seed", endpoints_.seed, O_RDONLY);
+    auto given = file ? give_to_monitor(file->get(), endpoints_.seed) : Result<>(std::unexpected(file.error()));
+    if (!given) co_return given;
   }
   auto plan = vmm::make_plan(spec_, endpoints_, process_environment());
   if (!plan) co_return std::unexpected(plan.error());

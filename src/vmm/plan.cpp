@@ -21,7 +21,9 @@ Endpoints endpoints_of(const api::Spec& spec, const std::string& run_dir, const 
     out.api_socket = run_dir + "/api.sock";
   }
   out.monitor_log = monitor_log;
-  out.seed = spec.cloud_init ? monitor_log.substr(0, monitor_log.rfind('/') + 1) + "seed.iso" : spec.seed;
+  // Another user than ours comes to RUN/NAME alone.
+  std::string folder = spec.uid || spec.gid ? run_dir + "/" : monitor_log.substr(0, monitor_log.rfind('/') + 1);
+  out.seed = spec.cloud_init ? folder + "seed.iso" : spec.seed;
   return out;
 }
 

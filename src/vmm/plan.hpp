@@ -26,7 +26,8 @@ struct Endpoints {
   std::string control_out;          ///< RUN/NAME/events.out (Cloud Hypervisor), qmp.out (QEMU): a FIFO the monitor writes to
   std::string control_in;           ///< RUN/NAME/qmp.in: a FIFO the monitor reads from
   std::string monitor_log;          ///< ROOT/vms/NAME/monitor.log
-  std::string seed;                 ///< ROOT/vms/NAME/seed.iso: made from cloud_init where the spec has it, else the spec's own seed
+  std::string seed;  ///< ROOT/vms/NAME/seed.iso (RUN/NAME/seed.iso for another user): made from cloud_init where the spec has it, else the
+                     ///< spec's own seed
 };
 [[nodiscard]] Endpoints endpoints_of(const api::Spec& spec, const std::string& run_dir, const std::string& monitor_log);
 
