@@ -70,6 +70,6 @@ inline constexpr std::chrono::milliseconds monitor_answer_time{5000};  ///< for 
 inline constexpr std::chrono::milliseconds monitor_start_time{60000};  ///< to create and to boot: large memories are filled then
 inline constexpr std::size_t program_answer = 4096;                    ///< bytes of what a program says to --version
 inline constexpr std::chrono::milliseconds program_answer_time{2000};  ///< for it to say that; they take 2 to 20 ms
-inline constexpr std::size_t monitor_log = 4u << 20;                   ///< bytes of monitor.log before it is started anew
+inline constexpr std::size_t monitor_log = 4u << 20;                   ///< bytes of monitor.log before it becomes monitor.log.1
 
 }  // namespace vmline::limits

@@ -18,6 +18,7 @@
 #include "keeper/event_log.hpp"
 #include "keeper/holder_link.hpp"
 #include "keeper/line.hpp"
+#include "keeper/log_cap.hpp"
 #include "keeper/our_log.hpp"
 #include "keeper/runtime_state.hpp"
 #include "keeper/service.hpp"
@@ -96,6 +97,7 @@ class Vm : public VmService {
   asio::awaitable<Result<>> boot_guest();
   /// The monitor has answered: it is the program that it is going to be, whatever started it.
   void learn_monitor();
+  void limit_log();
   /// Starts what is planned, boots the guest, and says that it runs.
   asio::awaitable<Result<>> run_monitor();
 
@@ -142,6 +144,7 @@ class Vm : public VmService {
   std::unique_ptr<EventLog> events_;
   std::vector<std::unique_ptr<Line>> lines_;
   std::unique_ptr<Sidecars> sidecars_;
+  std::unique_ptr<LogCap> log_cap_;
   std::unique_ptr<ControlServer> server_;
   std::unique_ptr<ControlStream> control_;
   std::unique_ptr<vmm::Monitor> monitor_;

@@ -181,7 +181,14 @@ asio::awaitable<Result<>> Vm::boot_guest() {
   co_return Result<>{};
 }
 
+// Firecracker does not append: a log that is emptied under it would get a hole.
+void Vm::limit_log() {
+  if (plan_.processes.empty() || spec_.driver == api::DriverKind::firecracker) return;
+  log_cap_ = std::make_unique<LogCap>(parts_.loop, parts_.disks, parts_.log, endpoints_.monitor_log, limits::monitor_log);
+}
+
 void Vm::learn_monitor() {
+  limit_log();
   if (!state_.monitor || !state_.monitor->learn_executable()) return;
   if (auto written = os::write_file(run_path("monitor.pid"), state_.monitor->line()); !written)
     parts_.log.warning(written.error().sentence());

@@ -197,6 +197,7 @@ asio::awaitable<Result<>> Vm::take_up() {
       co_return dialled;
     }
     if (monitor_is_up_) {
+      limit_log();
       if (auto started = co_await sidecars_->start(); !started) parts_.log.error(started.error().sentence());
     }
   } else if (beginning) {

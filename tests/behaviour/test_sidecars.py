@@ -184,3 +184,20 @@ def test_a_start_that_is_killed_leaves_no_tap(host, netns):
         command.wait(60)
         host.command('rm', '--force', 'a')
         assert taps(netns) == set()
+
+
+# -- the monitor's log
+
+def test_a_monitor_that_says_too_much_has_a_limit(host):
+    vm_log = '/vms/a/monitor.log'
+    host.vmline('keep', 'a', '--', 'sh', '-c', 'while :; do head -c 100000 /dev/zero | tr "\\0" x >&2; echo >&2; sleep 0.003; done')
+    old, new = host.root + vm_log + '.1', host.root + vm_log
+    wait_until(lambda: os.path.exists(old), 30, 'a log that has become the old one')
+    first = os.stat(old).st_ino
+    host.vm('a').kill('keeper')
+    wait_until(lambda: os.stat(old).st_ino != first, 30, 'the next one')
+    assert os.path.getsize(old) <= 4 << 20
+    host.vmline('stop', 'a')
+    for path in (old, new):
+        with open(path, 'rb') as file:
+            assert not set(file.read()) - set(b'x\n')
