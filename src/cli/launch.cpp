@@ -13,6 +13,7 @@
 #include "base/limits.hpp"
 #include "cli/fields.hpp"
 #include "cli/holder_start.hpp"
+#include "cli/images.hpp"
 #include "cli/machine_id.hpp"
 #include "os/files.hpp"
 #include "os/process_identity.hpp"
@@ -138,6 +139,7 @@ Result<Launched> launch(const Finder& finder, const api::Spec& given, const std:
   auto attempt = [&]() -> Result<> {
     TRY(os::make_folders(folder, 0700));
     TRY(os::write_file(spec_path, json::serialize(api::to_json(spec)) + "\n"));
+    TRY(check_images(places, spec));
     TRY_ASSIGN(launched.vm, start(finder, spec.name, lock, stop));
     return {};
   };
@@ -161,6 +163,9 @@ Result<Launched> launch_again(const Finder& finder, std::string_view name, const
     return fail(fmt::format("{} has no stored spec in {}; use `vmline run {}`", name, finder.places().vm_dir(name), name));
   }
   TRY(give_machine_id(finder.places().vm_dir(name) + "/spec.json"));
+  TRY_ASSIGN(std::string text, os::read_file(finder.places().vm_dir(name) + "/spec.json", limits::spec_file));
+  TRY_ASSIGN(api::Spec spec, api::parse_spec(text));
+  TRY(check_images(finder.places(), spec));
   Launched launched{{}, first_head(found.vm)};
   TRY_ASSIGN(launched.vm, start(finder, name, lock, stop));
   return launched;

@@ -95,6 +95,9 @@ Result<int> stop(const Context& context, const StopOptions& options) {
   TRY_ASSIGN(os::CommandLock lock, context.finder.lock(options.name));
   TRY_ASSIGN(json::object answer, end_vm(context, options.name, Ending::stop, options.timeout, &lock));
   tell_ended(options.name, answer, options.format);
+  if (text_field(answer, "ended_by") == "SIGKILL")
+    complain(fmt::format("{} had to be killed: neither guest nor monitor ended when asked to; its disks may lack the guest's last writes",
+                         options.name));
   return 0;
 }
 

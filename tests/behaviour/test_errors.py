@@ -374,3 +374,20 @@ def test_a_command_waits_for_the_one_before_it_and_kill_does_not(host):
     start.stdout.close()
     info = vm.info()
     assert info['state'] == 'running' and info['monitor']['pid'] != before
+
+
+def test_an_image_that_another_vm_writes_to_is_refused(host):
+    image, link = host.root + '/disk.raw', host.root + '/link.raw'
+    with open(image, 'wb') as file:
+        file.truncate(1 << 20)
+    os.symlink(image, link)
+    host.vmline('run', 'a', *QEMU, *KERNEL, '--disk', image)
+    fails(host, 1, ['disk.raw', 'VM a writes to it'], 'run', 'b', *QEMU, *KERNEL, '--disk', image)
+    fails(host, 1, ['link.raw', 'VM a writes to it'], 'run', 'b', *QEMU, *KERNEL, '--disk', link + ',readonly')
+    host.vmline('stop', 'a')
+    host.vmline('run', 'b', *QEMU, *KERNEL, '--disk', image + ',readonly')
+    fails(host, 1, ['disk.raw', 'VM b reads it'], 'start', 'a')
+    host.vmline('run', 'c', *QEMU, *KERNEL, '--disk', link + ',readonly')
+    host.vmline('stop', 'b')
+    host.vmline('stop', 'c')
+    host.vmline('start', 'a')
