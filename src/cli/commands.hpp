@@ -84,6 +84,7 @@ Result<int> nmi(const Context& context, const VmOptions& options);
 Result<int> remove(const Context& context, const RemoveOptions& options);
 Result<int> list(const Context& context, const ListOptions& options);
 Result<int> inspect(const Context& context, const VmOptions& options);
+Result<int> doctor(const Context& context, Format format);
 Result<int> attach(const Context& context, const AttachOptions& options);
 Result<int> send(const Context& context, const SendOptions& options);
 Result<int> logs(const Context& context, const LogsOptions& options);

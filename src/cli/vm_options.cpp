@@ -69,6 +69,12 @@ void add_vm_commands(CommandLine& table) {
   add_json(list_command, [list_options] { list_options->format = Format::json; })->excludes("--names");
   table.on(list_command, [list_options](const Context& context) { return list(context, *list_options); });
 
+  CLI::App& doctor_command = table.command(look_group, "doctor", "Tell what this host has for VMs, and what was left behind",
+                                           "It looks and changes nothing. Exit code 1 where something is wrong.");
+  auto doctor_format = std::make_shared<Format>(Format::text);
+  add_json(doctor_command, [doctor_format] { *doctor_format = Format::json; });
+  table.on(doctor_command, [doctor_format](const Context& context) { return doctor(context, *doctor_format); });
+
   CLI::App& inspect_command = table.command(look_group, "inspect", "Tell all that is known of one VM, its lines and its spec", "");
   auto inspect_options = of_vm<VmOptions>(inspect_command);
   table.on(inspect_command, [inspect_options](const Context& context) { return inspect(context, *inspect_options); });

@@ -228,7 +228,7 @@ TEST_F(HostFiles, VirtiofsdIsLookedForWhereThereAreShares) {
   spec.virtiofsd = "no-such-virtiofsd";
   EXPECT_EQ(probe_host(spec, {"PATH=" + folder_}).error().sentence(),
             "no program no-such-virtiofsd in " + folder_ +
-                ":/usr/libexec:/usr/lib:/usr/lib/qemu:/usr/local/bin, and shares need it; install it, or name it with VMLINE_VIRTIOFSD");
+                ":/usr/libexec:/usr/lib:/usr/local/bin, and shares need it; install it, or name it with VMLINE_VIRTIOFSD");
 }
 
 TEST_F(HostFiles, ASocketsPathThatDoesNotFitIsNamed) {

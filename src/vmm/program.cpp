@@ -160,7 +160,7 @@ Result<std::string> find_virtiofsd(const api::Spec& spec, const std::vector<std:
     if (!given.empty()) return given_program(std::string(given), "VMLINE_VIRTIOFSD");
   }
   const std::string name = spec.virtiofsd.empty() ? "virtiofsd" : spec.virtiofsd;
-  auto paths = candidates(name, environment, "/usr/libexec:/usr/lib:/usr/lib/qemu:/usr/local/bin");
+  auto paths = candidates(name, environment, "/usr/libexec:/usr/lib:/usr/local/bin");
   if (!paths) return fail(paths.error().sentence() + ", and shares need it; install it, or name it with VMLINE_VIRTIOFSD");
   return paths->front();
 }
