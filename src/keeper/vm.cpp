@@ -213,7 +213,7 @@ void Vm::monitor_events(const std::vector<vmm::MonitorEvent>& events) {
     if (event.ends_boot && !event.begins_boot) {
       end_boot(event);
     } else if (runs_after_all || (event.begins_boot && !is_same_boot(event.at))) {
-      begin_boot(busy_ == "reset" || busy_ == "reboot" ? "reset" : "guest reboot", &event);
+      begin_boot(runs_after_all ? "booted by the monitor's API" : busy_ == "reset" || busy_ == "reboot" ? "reset" : "guest reboot", &event);
       if (state_.state == "ready") set_state("running", "the guest rebooted");
     } else if (event.kind == vmm::MonitorEvent::Kind::paused && (state_.state == "running" || state_.state == "ready")) {
       set_state("paused", "");

@@ -93,7 +93,7 @@ def test_a_user_works_at_a_linux_guests_shell_over_its_reboot_and_leaves(host, t
     terminal.key('C-]')
     terminal.wait_for('guest#\n── left linux/serial0 ──\nhost[$]$')
     is_as_before(terminal)
-    assert host.json('inspect', 'linux')['state'] == 'running'
+    assert host.json('inspect', 'linux')['state'] == 'ready'
 
 
 def test_what_a_replay_asks_the_terminal_is_not_answered_into_the_guest(host, terminal):

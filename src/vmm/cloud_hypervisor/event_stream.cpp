@@ -101,7 +101,8 @@ std::optional<MonitorEvent> EventStream::read() const {
   for (const Known& entry : known) {
     if (event.text == entry.words) event.kind = entry.kind;
   }
-  event.ends_boot = event.kind == Kind::rebooting;
+  // After a shutdown by its API the monitor stays, and may be asked to boot again.
+  event.ends_boot = event.kind == Kind::rebooting || event.kind == Kind::shutdown;
   event.begins_boot = event.kind == Kind::rebooted;
   event.at = time_of(object, started_);
   return event;

@@ -47,8 +47,8 @@ TEST(EventStream, ReadsEventsCutAtEveryByte) {
 TEST(EventStream, KnowsWhatTheyMean) {
   EventStream stream;
   stream.set_started(Time(std::chrono::seconds(1000)));
-  auto events = feed(stream, reboot + event("vmm", "shutdown") + event("guest", "panic") + event("vm", "paused"));
-  ASSERT_EQ(events.size(), 8u);
+  auto events = feed(stream, reboot + event("vmm", "shutdown") + event("guest", "panic") + event("vm", "paused") + event("vm", "shutdown"));
+  ASSERT_EQ(events.size(), 9u);
   EXPECT_EQ(events[0].kind, Kind::other);
   EXPECT_EQ(events[1].kind, Kind::booted);
   EXPECT_EQ(events[3].kind, Kind::rebooting);
@@ -56,6 +56,7 @@ TEST(EventStream, KnowsWhatTheyMean) {
   EXPECT_EQ(events[5].kind, Kind::stopped);
   EXPECT_EQ(events[6].kind, Kind::panicked);
   EXPECT_EQ(events[7].kind, Kind::paused);
+  EXPECT_TRUE(events[8].ends_boot && !events[8].begins_boot);
   EXPECT_EQ(events[0].at, Time(std::chrono::milliseconds(1001500)));
 }
 
