@@ -93,8 +93,8 @@ Result<> Vm::make_taps() {
     if (auto saved = state_.save(parts_.memory_dir); !saved) return saved;
     os::TapRequest request{
         .name = tap.name, .netns = tap.netns, .bridge = tap.bridge, .alias = os::tap_alias(parts_.places.root(), parts_.name)};
-    if (spec_.uid) request.owner = *spec_.uid;
-    if (spec_.gid) request.group = *spec_.gid;
+    request.owner = spec_.uid;
+    request.group = spec_.gid;
     TRY(os::make_tap(request));
   }
   return {};
