@@ -19,8 +19,6 @@
 #include "vmm/program.hpp"
 #include "wire/api/spec_json.hpp"
 
-extern char** environ;
-
 namespace vmline::cli {
 namespace {
 
