@@ -28,6 +28,8 @@ namespace vmline::keeper {
 using namespace std::chrono_literals;
 
 namespace {
+/// Bytes: what a guest says as it reboots (Linux: "reboot: Restarting system"). Less than this is taken for no boot of its own.
+constexpr Offset last_words = 1024;
 /// Matches of one rule that are told.
 constexpr unsigned words_a_second = 16;
 }  // namespace
@@ -158,8 +160,8 @@ bool Vm::is_same_boot(std::optional<Time> at) {
   for (auto& line : lines_) {
     auto last = state_.last_boots.find(line->spec().name);
     if (last == state_.last_boots.end() || !at || *at - last->second.time > together) return false;
-    // What was read when that boot was told late may be of this one already: rather a boot too many than one too few.
-    if (last->second.offset_low != last->second.offset) return false;
+    // What was read when that boot was told late may be a whole boot, if it is more than what a guest says as it goes down.
+    if (last->second.offset - last->second.offset_low > last_words) return false;
     // Its first bytes may still be in the FIFO: a small guest is through with a whole boot while we are held up.
     line->catch_up();
     if (line->head() != last->second.offset) return false;
