@@ -12,6 +12,7 @@
 #include "cli/holder_start.hpp"
 #include "cli/output.hpp"
 #include "cli/table.hpp"
+#include "os/environment.hpp"
 #include "os/files.hpp"
 #include "os/process_identity.hpp"
 #include "os/tap.hpp"
@@ -39,18 +40,12 @@ std::string_view name_of(Verdict verdict) {
   return "wrong";
 }
 
-std::vector<std::string> environment() {
-  std::vector<std::string> all;
-  for (char** entry = environ; *entry; ++entry) all.emplace_back(*entry);
-  return all;
-}
-
 void look_for_programs(std::vector<Finding>& findings) {
   vmm::Host last;
   for (auto driver : {api::DriverKind::qemu, api::DriverKind::cloud_hypervisor, api::DriverKind::firecracker}) {
     api::Spec spec;
     spec.driver = driver;
-    auto host = vmm::probe_host(spec, environment());
+    auto host = vmm::probe_host(spec, os::environment());
     std::string about(api::name_of(driver));
     if (!host) {
       findings.push_back({about, Verdict::absent, host.error().sentence()});
@@ -60,7 +55,7 @@ void look_for_programs(std::vector<Finding>& findings) {
     for (const std::string& warning : host->warnings) findings.push_back({about, Verdict::bad, warning});
     last = *host;
   }
-  auto program = vmm::find_virtiofsd({}, environment());
+  auto program = vmm::find_virtiofsd({}, os::environment());
   findings.push_back({"virtiofsd", program ? Verdict::good : Verdict::absent, program ? *program : program.error().sentence()});
   if (last.binary.empty()) return;
   if (!last.kvm_opens)
@@ -83,8 +78,7 @@ void look_at_memory(const os::Places& places, std::vector<Finding>& findings) {
 }
 
 bool monitor_lives(const os::Places& places, const std::string& name) {
-  auto written = os::read_file(places.run_dir(name) + "/monitor.pid", 256);
-  auto identity = written ? os::ProcessIdentity::parse(*written) : Result<os::ProcessIdentity>(fail("none"));
+  auto identity = os::ProcessIdentity::load(places.run_dir(name) + "/monitor.pid");
   auto process = identity ? identity->open() : std::nullopt;
   return process && !os::ends_within(process->get(), std::chrono::milliseconds(0));  // one that nobody has reaped yet has ended
 }

@@ -9,6 +9,7 @@
 #include "cli/machine_id.hpp"
 #include "cli/output.hpp"
 #include "cli/plan_view.hpp"
+#include "os/environment.hpp"
 #include "os/files.hpp"
 #include "os/unix_socket.hpp"
 #include "vmm/host.hpp"
@@ -31,9 +32,7 @@ Result<int> dry_run(const Context& context, const api::Spec& given, Format forma
         "the machine id is made at the first start, and so are names made from it: the guest's UUID, TAPs without a name");
   TRY(os::check_socket_path(context.places.control_socket(spec.name)));
   view.endpoints = vmm::endpoints_of(spec, context.places.run_dir(spec.name), folder + "/monitor.log");
-  std::vector<std::string> environment;
-  for (char** entry = environ; *entry; ++entry) environment.emplace_back(*entry);
-  TRY_ASSIGN(view.plan, vmm::make_plan(spec, view.endpoints, std::move(environment)));
+  TRY_ASSIGN(view.plan, vmm::make_plan(spec, view.endpoints, os::environment()));
   TRY_ASSIGN(view.requests, vmm::make_driver(spec.driver)->requests(spec, view.endpoints));
   if (format == Format::json)
     print_json(plan_json(view));

@@ -4,16 +4,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 
-#include <optional>
-#include <utility>
 #include <vector>
 
 #include "base/limits.hpp"
 #include "cli/holder_start.hpp"
 #include "os/files.hpp"
 #include "os/lock.hpp"
+#include "os/path_watch.hpp"
 #include "wire/api/spec_json.hpp"
 
 namespace vmline::cli {
@@ -22,14 +20,13 @@ namespace {
 struct Image {
   std::string path;
   bool readonly = false;
-  std::pair<dev_t, ino_t> file;
+  os::FileId file;
 };
 
 std::vector<Image> images_of(const api::Spec& spec) {
   std::vector<Image> images;
   auto add = [&](const api::Disk& disk) {
-    struct stat st{};
-    if (::stat(disk.path.c_str(), &st) == 0) images.push_back({disk.path, disk.readonly, {st.st_dev, st.st_ino}});
+    if (auto file = os::file_at(disk.path)) images.push_back({disk.path, disk.readonly, *file});
   };
   if (spec.root_disk) add(*spec.root_disk);
   for (const api::Disk& disk : spec.disks) add(disk);

@@ -52,9 +52,7 @@ std::optional<Offset> first_head(const json::object& vm) {
 
 /// Of a monitor whose holder and keeper are gone, and whose VM is given up.
 void end_orphan(const std::string& identity_path) {
-  auto written = os::read_file(identity_path, 256);
-  if (!written) return;
-  auto identity = os::ProcessIdentity::parse(*written);
+  auto identity = os::ProcessIdentity::load(identity_path);
   if (!identity) return;
   auto process = identity->open();
   if (!process) return;

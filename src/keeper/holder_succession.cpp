@@ -74,8 +74,7 @@ void HolderLink::settle_start(Request start, bool holder_is_dead) {
   if (!holder_is_dead) {
     return start.started(fail("the holder hangs in the kernel, and may have started it or not", ErrorKind::timed_out));
   }
-  auto written = os::read_file(start.identity, 256);
-  auto identity = written ? os::ProcessIdentity::parse(*written) : Result<os::ProcessIdentity>(std::unexpected(written.error()));
+  auto identity = os::ProcessIdentity::load(start.identity);
   if (identity) {
     if (auto pidfd = identity->open(); pidfd && !os::ends_within(pidfd->get(), moment_of_orphans)) {
       watch_process(name, identity->pid, pidfd->get());

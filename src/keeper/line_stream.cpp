@@ -53,9 +53,14 @@ std::optional<StreamItem> LineStream::due_boot() {
   return BootBegan{boot->number, boot->offset, boot->time, boot->cause};
 }
 
-std::optional<StreamItem> LineStream::due_loss() {
+const line::Gap* LineStream::next_loss() const {
   auto loss = std::ranges::lower_bound(line_->losses_, losses_told_, {}, [](const line::Gap& one) { return one.range.begin; });
-  if (loss == line_->losses_.end() || loss->range.begin > position_) return std::nullopt;
+  return loss == line_->losses_.end() ? nullptr : &*loss;
+}
+
+std::optional<StreamItem> LineStream::due_loss() {
+  const line::Gap* loss = next_loss();
+  if (!loss || loss->range.begin > position_) return std::nullopt;
   losses_told_ = loss->range.begin + 1;
   return Gap{loss->range, loss->cause};
 }
@@ -98,8 +103,7 @@ std::optional<StreamItem> LineStream::look() {
   if (!replay_ended_) end = std::min(end, replay_end_);
   auto boot = std::ranges::lower_bound(line_->boots_, next_boot_, {}, &line::Boot::number);
   if (boot != line_->boots_.end()) end = std::min(end, boot->offset);
-  auto loss = std::ranges::lower_bound(line_->losses_, losses_told_, {}, [](const line::Gap& one) { return one.range.begin; });
-  if (loss != line_->losses_.end()) end = std::min(end, loss->range.begin);
+  if (const line::Gap* loss = next_loss()) end = std::min(end, loss->range.begin);
   if (position_ < end) {
     buffer_.resize(std::min<std::size_t>(end - position_, piece));
     auto n = line_->spool_.read(position_, buffer_);

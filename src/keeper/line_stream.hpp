@@ -32,6 +32,8 @@ class LineStream : public Stream {
   std::optional<StreamItem> look();
   std::optional<StreamItem> due_boot();
   std::optional<StreamItem> due_loss();
+  /// The first loss that was not told yet; null where there is none.
+  [[nodiscard]] const line::Gap* next_loss() const;
 
   Line* line_;
   std::string who_;

@@ -62,8 +62,7 @@ void Sidecars::adopt(std::map<std::string, HeldProcess, std::less<>>& inherited)
       one->pidfd = std::move(held->second.pidfd);
       continue;
     }
-    auto written = os::read_file(fmt::format("{}/{}.pid", shared_.run_dir, name), 256);
-    auto identity = written ? os::ProcessIdentity::parse(*written) : Result<os::ProcessIdentity>(fail("none"));
+    auto identity = os::ProcessIdentity::load(fmt::format("{}/{}.pid", shared_.run_dir, name));
     auto pidfd = identity ? identity->open() : std::nullopt;
     if (!pidfd || os::ends_within(pidfd->get(), 20ms)) continue;
     shared_.holder.watch_process(name, identity->pid, pidfd->get());

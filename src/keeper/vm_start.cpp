@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "keeper/vm.hpp"
+#include "os/environment.hpp"
 #include "os/files.hpp"
 #include "os/unix_socket.hpp"
 #include "vmm/host.hpp"
@@ -18,12 +19,9 @@
 namespace vmline::keeper {
 
 std::vector<std::string> Vm::process_environment() {
-  std::vector<std::string> all;
-  for (char** entry = environ; *entry; ++entry) {
-    // What one holder tells the next is not for monitors.
-    if (std::string_view(*entry).starts_with("VMLINE_HOLDER_")) continue;
-    all.emplace_back(*entry);
-  }
+  std::vector<std::string> all = os::environment();
+  // What one holder tells the next is not for monitors.
+  std::erase_if(all, [](const std::string& entry) { return entry.starts_with("VMLINE_HOLDER_"); });
   return all;
 }
 
@@ -138,9 +136,7 @@ asio::awaitable<Result<>> Vm::take_up() {
     }
   } else if (state_.monitor || ::access(run_path("monitor.pid").c_str(), F_OK) == 0) {
     // Nobody of ours was left: the monitor is known by who it is, or, where we were killed before we could note that, by what it wrote.
-    if (auto written = os::read_file(run_path("monitor.pid"), 256)) {
-      if (auto identity = os::ProcessIdentity::parse(*written)) state_.monitor = *identity;
-    }
+    if (auto identity = os::ProcessIdentity::load(run_path("monitor.pid"))) state_.monitor = *identity;
     if (state_.monitor) {
       auto pidfd = state_.monitor->open();
       // One that had not come to its first instruction ends with its holder, and is started anew.

@@ -76,6 +76,11 @@ Result<ProcessIdentity> ProcessIdentity::of(pid_t pid) {
   return identity;
 }
 
+Result<ProcessIdentity> ProcessIdentity::load(const std::string& path) {
+  TRY_ASSIGN(std::string line, read_file(path, 256));
+  return parse(line);
+}
+
 Result<ProcessIdentity> ProcessIdentity::parse(std::string_view line) {
   auto fields = words(line);
   ProcessIdentity identity;

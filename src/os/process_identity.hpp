@@ -36,6 +36,8 @@ struct ProcessIdentity {
   /// From its line, which is this and nothing else: "PID START BOOTID", as a child writes it before its exec, or
   /// "PID START BOOTID MAJOR:MINOR:INODE", and a newline or none.
   static Result<ProcessIdentity> parse(std::string_view line);
+  /// From the file that a child has written.
+  static Result<ProcessIdentity> load(const std::string& path);
 
   [[nodiscard]] std::string line() const;
 
